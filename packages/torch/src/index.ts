@@ -1,0 +1,12 @@
+// @maskrank/torch: libtorch for TypeScript.
+
+export { autocast, enableGrad, type GradOptions, grad, noGrad } from './autograd.ts';
+export { hasOperator, listOperators, type MemoryFormat, type OpArgument } from './dispatch.ts';
+export { type Dtype, DTYPES, type TypedArray } from './dtype.ts';
+export { DataError, EngineError, MaskrankError, UsageError } from './errors.ts';
+export * from './factories.ts';
+export { keep, memory, resetPeakMemory, TensorHandle, tidy } from './handle.ts';
+export * as nn from './nn/index.ts';
+export { Generator, manualSeed } from './random.ts';
+export * from './runtime.ts';
+export { op, Tensor } from './tensor.ts';

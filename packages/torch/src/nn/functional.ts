@@ -1,0 +1,146 @@
+// Operators with layer-sized argument lists, as functions. Shapes: N batch, C channels, H W D positions, L tokens.
+
+import { op, type Tensor } from '../tensor.ts';
+
+const linearOp = op('aten::linear');
+const conv2dOp = op('aten::conv2d');
+const conv3dOp = op('aten::conv3d');
+const convTranspose2dOp = op('aten::conv_transpose2d.input');
+const convTranspose3dOp = op('aten::conv_transpose3d.input');
+const layerNormOp = op('aten::layer_norm');
+const groupNormOp = op('aten::group_norm');
+const batchNormOp = op('aten::batch_norm');
+const instanceNormOp = op('aten::instance_norm');
+const embeddingOp = op('aten::embedding');
+const maxPool2dOp = op('aten::max_pool2d');
+const avgPool2dOp = op('aten::avg_pool2d');
+const adaptiveAvgPool2dOp = op('aten::adaptive_avg_pool2d');
+const bilinearOp = op('aten::upsample_bilinear2d.vec');
+const bicubicOp = op('aten::upsample_bicubic2d.vec');
+const nearestOp = op('aten::upsample_nearest2d.vec');
+const trilinearOp = op('aten::upsample_trilinear3d.vec');
+const linear1dOp = op('aten::upsample_linear1d.vec');
+const padOp = op('aten::constant_pad_nd');
+const dropoutOp = op('aten::dropout');
+const featureDropoutOp = op('aten::feature_dropout');
+const leakyReluOp = op('aten::leaky_relu');
+const crossEntropyOp = op('aten::cross_entropy_loss');
+const bceWithLogitsOp = op('aten::binary_cross_entropy_with_logits');
+
+/** x [..., in] -> [..., out]; weight [out, in]. */
+export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  return linearOp(x, weight, bias);
+}
+
+export type ConvOptions = {
+  readonly stride?: number | readonly number[];
+  readonly padding?: number | readonly number[];
+  readonly dilation?: number | readonly number[];
+  readonly groups?: number;
+};
+export type ConvTransposeOptions = ConvOptions & { readonly outputPadding?: number | readonly number[] };
+
+const each = (value: number | readonly number[] | undefined, fallback: number): readonly number[] =>
+  typeof value === 'object' ? value : [value ?? fallback];
+
+/** x [N, C, H, W]; weight [out, C / groups, kh, kw]. */
+export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o: ConvOptions = {}): Tensor {
+  return conv2dOp(x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.dilation, 1), o.groups ?? 1);
+}
+/** x [N, C, D, H, W]; weight [out, C / groups, kd, kh, kw]. */
+export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o: ConvOptions = {}): Tensor {
+  return conv3dOp(x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.dilation, 1), o.groups ?? 1);
+}
+/** x [N, C, H, W]; weight [C, out / groups, kh, kw]. */
+export function convTranspose2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o: ConvTransposeOptions = {}): Tensor {
+  return convTranspose2dOp(
+    x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.outputPadding, 0), o.groups ?? 1, each(o.dilation, 1),
+  );
+}
+/** x [N, C, D, H, W]; weight [C, out / groups, kd, kh, kw]. */
+export function convTranspose3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o: ConvTransposeOptions = {}): Tensor {
+  return convTranspose3dOp(
+    x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.outputPadding, 0), o.groups ?? 1, each(o.dilation, 1),
+  );
+}
+
+/** Over the last `shape.length` dimensions. */
+export function layerNorm(x: Tensor, shape: readonly number[], weight: Tensor | null, bias: Tensor | null, eps: number): Tensor {
+  return layerNormOp(x, shape, weight, bias, eps);
+}
+export function groupNorm(x: Tensor, groups: number, weight: Tensor | null, bias: Tensor | null, eps: number): Tensor {
+  return groupNormOp(x, groups, weight, bias, eps);
+}
+/** With `useBatch` the batch's statistics are used and the running ones updated in place by `momentum`. */
+export function batchNorm(
+  x: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null,
+  useBatch: boolean, momentum: number, eps: number,
+): Tensor {
+  return batchNormOp(x, weight, bias, runningMean, runningVar, useBatch, momentum, eps, false);
+}
+export function instanceNorm(x: Tensor, weight: Tensor | null, bias: Tensor | null, eps: number): Tensor {
+  return instanceNormOp(x, weight, bias, null, null, true, 0, eps, false);
+}
+
+/** Rows of weight [count, dim] picked by whole numbers of any shape. */
+export function embedding(weight: Tensor, indices: Tensor): Tensor {
+  return embeddingOp(weight, indices);
+}
+
+export function maxPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
+  return maxPool2dOp(x, [kernel], [stride], [padding]);
+}
+export function avgPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
+  return avgPool2dOp(x, [kernel], [stride], [padding]);
+}
+export function adaptiveAvgPool2d(x: Tensor, size: readonly [number, number]): Tensor {
+  return adaptiveAvgPool2dOp(x, size);
+}
+
+export type InterpolationMode = 'nearest' | 'bilinear' | 'bicubic' | 'trilinear' | 'linear';
+
+/** Resizes the trailing dimensions to `size`. `alignCorners` means nothing for `nearest`. */
+export function interpolate(
+  x: Tensor,
+  size: readonly number[],
+  options: { readonly mode: InterpolationMode; readonly alignCorners?: boolean },
+): Tensor {
+  const alignCorners = options.alignCorners ?? false;
+  const modes: Readonly<Record<InterpolationMode, () => Tensor>> = {
+    nearest: () => nearestOp(x, size, null),
+    bilinear: () => bilinearOp(x, size, alignCorners, null),
+    bicubic: () => bicubicOp(x, size, alignCorners, null),
+    trilinear: () => trilinearOp(x, size, alignCorners, null),
+    linear: () => linear1dOp(x, size, alignCorners, null),
+  };
+  return modes[options.mode]();
+}
+
+/** Constant padding; `amounts` from the last dimension backwards: [left, right, top, bottom, ...]. */
+export function pad(x: Tensor, amounts: readonly number[], value = 0): Tensor {
+  return padOp(x, amounts, value);
+}
+
+/** Zeroes elements with probability p and scales the rest by 1 / (1 - p); identity when not training. */
+export function dropout(x: Tensor, p: number, training: boolean): Tensor {
+  return training && p > 0 ? dropoutOp(x, p, true) : x;
+}
+/** As dropout, but whole channels of x [N, C, ...] at once. */
+export function channelDropout(x: Tensor, p: number, training: boolean): Tensor {
+  return training && p > 0 ? featureDropoutOp(x, p, true) : x;
+}
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  return leakyReluOp(x, slope);
+}
+/** Mean cross-entropy of logits [N, C, ...] against class ids [N, ...] (int64); `ignoreIndex` is left out. */
+export function crossEntropy(
+  logits: Tensor,
+  target: Tensor,
+  options: { readonly ignoreIndex?: number; readonly labelSmoothing?: number } = {},
+): Tensor {
+  return crossEntropyOp(logits, target, null, 1, options.ignoreIndex ?? -100, options.labelSmoothing ?? 0);
+}
+/** Mean binary cross-entropy of logits against probabilities of the same shape. */
+export function bceWithLogits(logits: Tensor, target: Tensor): Tensor {
+  return bceWithLogitsOp(logits, target, null, null, 1);
+}

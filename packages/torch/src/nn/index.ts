@@ -1,0 +1,8 @@
+// nn: modules, layers, initialisation.
+
+export * from './activations.ts';
+export * as F from './functional.ts';
+export * as init from './init.ts';
+export { initialise } from './init.ts';
+export * from './layers.ts';
+export { Buffer, Layer, Module, Parameter, Sequential } from './module.ts';
