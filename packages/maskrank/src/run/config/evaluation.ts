@@ -1,0 +1,33 @@
+// Configuration of the measurement.
+
+import { z } from 'zod';
+
+export const evaluation = z
+  .strictObject({
+    split: z.enum(['test', 'validation']).default('test').describe('which cases are measured'),
+    threshold: z.number().gt(0).lt(1).default(0.5).describe('probability from which a pixel is foreground'),
+    tolerancesPx: z
+      .array(z.number().positive())
+      .min(1)
+      .default([1, 2, 3])
+      .describe('pixels of the original image for surface Dice; the paper states none'),
+    empties: z
+      .enum(['exclude', 'one', 'zero'])
+      .default('exclude')
+      .describe(
+        'value where truth and prediction are both empty; the report states the choice and the number',
+      ),
+    bootstrapSamples: z
+      .int()
+      .min(100)
+      .max(1_000_000)
+      .default(2000)
+      .describe('resamplings for the 95 % intervals'),
+    controls: z
+      .boolean()
+      .default(true)
+      .describe(
+        'run the comparisons without which a gain cannot be attributed (continued stage 1, best-only, threshold, ceiling)',
+      ),
+  })
+  .describe('Measuring on untouched cases');

@@ -1,0 +1,149 @@
+// Configuration of what goes into the network: images, the network itself, prompts.
+
+import { z } from 'zod';
+import { countFrom1, fraction } from './ranges.ts';
+
+export const data = z
+  .strictObject({
+    imageSize: z
+      .int()
+      .min(32)
+      .max(2048)
+      .multipleOf(16)
+      .default(256)
+      .describe(
+        'pixels a side of the square model canvas; SAM-Med2D was trained at 256, SAM at 1024; multiple of the 16-pixel patch',
+      ),
+    canvas: z
+      .enum(['pad-or-stretch', 'stretch', 'longest-side'])
+      .default('pad-or-stretch')
+      .describe(
+        "how an image reaches the canvas: SAM-Med2D's rule (centre pad when both sides are smaller, else stretch), always stretch, or SAM's longest side with padding",
+      ),
+    normalisation: z
+      .enum(['sam', 'min-max', 'z-score'])
+      .default('sam')
+      .describe(
+        "pixel values for the model: SAM's mean and deviation on 0..255, or per image min-max to 0..255 first, or per image z-score",
+      ),
+    classes: z
+      .array(countFrom1())
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe('class ids to work on; none means all classes of the dataset'),
+    splits: z
+      .string()
+      .min(1)
+      .default('splits.json')
+      .describe("the division to use, a file in the dataset's folder"),
+    maxLabelled: countFrom1()
+      .nullable()
+      .default(null)
+      .describe('labelled cases at most, a seeded choice for quick trials; none means all'),
+    maxUnlabelled: countFrom1()
+      .nullable()
+      .default(null)
+      .describe('unlabelled cases at most, a seeded choice for quick trials; none means all'),
+  })
+  .describe('Images: what the model sees and which cases are used');
+
+export const model = z
+  .strictObject({
+    name: z.string().min(1).default('small').describe('architecture, as listed by `maskrank weights list`'),
+    weights: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe(
+        'a registered name or a checkpoint file to start from; none means the embedded weights of the architecture where there are any, else random',
+      ),
+    adapters: z
+      .boolean()
+      .default(true)
+      .describe("SAM-Med2D's adapter layer in every encoder block (its released weights have them)"),
+    adapterScale: fraction()
+      .default(1)
+      .describe('factor on the adapter branch at run time; 0 often helps out of domain'),
+    lora: z
+      .strictObject({
+        rank: z
+          .int()
+          .min(0)
+          .max(256)
+          .default(0)
+          .describe('rank of the low-rank update of the encoder; 0 is off, 4 is usual'),
+        targets: z
+          .enum(['qv', 'qkv-proj'])
+          .default('qv')
+          .describe('projections that get an update: queries and values, or all four'),
+      })
+      .prefault({})
+      .describe('Low-rank adaptation of the encoder'),
+    decoderDropout: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.15)
+      .describe(
+        'probability of dropping a channel around the upscaling convolutions in stage 1; a decoder trained without it gives poor dropout proposals',
+      ),
+  })
+  .describe('The network and its starting weights');
+
+const jitter = z
+  .strictObject({
+    kind: z
+      .enum(['none', 'translation', 'sides'])
+      .default('sides')
+      .describe(
+        "noise on boxes drawn from masks: none, SAM-Med2D's one shift for both corners, or each side by itself (mostly outwards)",
+      ),
+    sigma: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.12)
+      .describe(
+        'standard deviation as a part of the box side; 0.12 gives an IoU of about 0.6 with the tight box',
+      ),
+  })
+  .prefault({})
+  .describe('Noise on boxes');
+
+export const prompts = z
+  .strictObject({
+    labelled: z
+      .enum(['mask', 'file', 'self', 'none'])
+      .default('mask')
+      .describe(
+        'where prompts of labelled images come from: their masks, prompts.jsonl, the model itself, or nowhere',
+      ),
+    unlabelled: z
+      .enum(['oracle-box', 'file', 'self', 'none'])
+      .default('self')
+      .describe(
+        'prompts of unlabelled images; oracle-box reads the hidden masks, is for benchmarks only and is marked in every output',
+      ),
+    test: z
+      .enum(['oracle-box', 'file', 'self', 'none'])
+      .default('self')
+      .describe('prompts of validation and test images; oracle-box is marked in every output'),
+    boxes: z.boolean().default(true).describe('give boxes'),
+    points: z
+      .int()
+      .min(0)
+      .max(64)
+      .default(1)
+      .describe('positive points a prompt, random in the region; the paper uses boxes and points together'),
+    negativePoints: z.int().min(0).max(64).default(0).describe('points outside the region a prompt'),
+    selfPasses: z
+      .int()
+      .min(1)
+      .max(8)
+      .default(1)
+      .describe('for source self: how often the box of the prediction is fed back'),
+    jitter,
+  })
+  .describe('Boxes and points that go into the model');

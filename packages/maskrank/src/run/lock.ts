@@ -1,0 +1,150 @@
+// One writer a run: a lock file naming process and host. A lock whose process is gone is taken over; a lock of another
+// host is never. Not here: what the lock protects (run-folder.ts).
+
+import { closeSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { DataError, UsageError } from '@maskrank/torch/errors';
+import { systemReason, writeAll } from './files.ts';
+
+/** Who holds the lock. */
+export type LockHolder = {
+  readonly pid: number;
+  readonly hostname: string;
+  /** Tells a process from a later one with the same number, where the system says (Linux). */
+  readonly incarnation: string | null;
+  /** ISO time. */
+  readonly since: string;
+  /** The command line, for the message. */
+  readonly command: string;
+};
+
+export type LockOptions = {
+  readonly command: string;
+  /** Replaceable for tests. */
+  readonly host?: string;
+};
+
+/** An empty or torn lock younger than this is being written by its owner. */
+const WRITING_MS = 10_000;
+
+export class Lock {
+  readonly path: string;
+  /** Holder of a stale lock that was taken over. */
+  readonly takenFrom: LockHolder | 'unreadable' | undefined;
+  readonly #content: string;
+
+  private constructor(path: string, content: string, takenFrom: LockHolder | 'unreadable' | undefined) {
+    this.path = path;
+    this.#content = content;
+    this.takenFrom = takenFrom;
+  }
+
+  /** Takes the lock or throws UsageError naming the holder and the file to delete if it is wrong. */
+  static acquire(path: string, { command, host = hostname() }: LockOptions): Lock {
+    const holder: LockHolder = {
+      pid: process.pid,
+      hostname: host,
+      incarnation: incarnationOf(process.pid),
+      since: new Date().toISOString(),
+      command,
+    };
+    const content = JSON.stringify(holder);
+    if (createExclusive(path, content)) return new Lock(path, content, undefined);
+    const stale = refuseLiving(path, host);
+    // Two processes may find the same stale lock: whoever creates the takeover file judges it again and replaces it.
+    const takeover = `${path}.takeover`;
+    if (ageMs(takeover) > WRITING_MS) rmSync(takeover, { force: true });
+    if (!createExclusive(takeover, content))
+      throw new UsageError(`${path}: another process is taking this run over. Try again.`);
+    try {
+      if (stale !== undefined) {
+        refuseLiving(path, host);
+        rmSync(path, { force: true });
+      }
+      if (!createExclusive(path, content))
+        throw new UsageError(`${path}: another process was faster. Try again when it is done.`);
+    } finally {
+      rmSync(takeover, { force: true });
+    }
+    return new Lock(path, content, stale);
+  }
+
+  /** Gives the lock back; does nothing when it is no longer ours. */
+  release(): void {
+    try {
+      if (readFileSync(this.path, 'utf8') === this.#content) rmSync(this.path, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+/** Throws while the holder lives; else returns the dead holder, or undefined when the lock went away meanwhile. */
+function refuseLiving(path: string, host: string): LockHolder | 'unreadable' | undefined {
+  const holder = readHolder(path);
+  if (holder === undefined) return undefined;
+  if (holder === 'unreadable') {
+    if (ageMs(path) > WRITING_MS) return holder;
+    throw new UsageError(`${path}: another process is locking this run right now. Try again.`);
+  }
+  const who = `process ${holder.pid} on ${holder.hostname} since ${holder.since} (${holder.command})`;
+  if (holder.hostname !== host)
+    throw new UsageError(
+      `${path}: the run is in use by ${who}. Wait for it; if it is surely gone, delete that file.`,
+    );
+  if (isAlive(holder))
+    throw new UsageError(`${path}: the run is in use by ${who}. Wait for it, or stop it with Ctrl-C.`);
+  return holder;
+}
+
+function isAlive(holder: LockHolder): boolean {
+  try {
+    process.kill(holder.pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+  }
+  const now = incarnationOf(holder.pid);
+  return holder.incarnation === null || now === null || now === holder.incarnation;
+}
+
+/** Boot and start time of a process on Linux: a reused process number has another one. */
+function incarnationOf(pid: number): string | null {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const startTicks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return `${boot}:${startTicks}`;
+  } catch {
+    return null;
+  }
+}
+
+function readHolder(path: string): LockHolder | 'unreadable' | undefined {
+  try {
+    const value = JSON.parse(readFileSync(path, 'utf8')) as LockHolder;
+    return Number.isInteger(value?.pid) && typeof value.hostname === 'string' ? value : 'unreadable';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : 'unreadable';
+  }
+}
+
+/** True when the file was created, false when it was there. */
+function createExclusive(path: string, content: string): boolean {
+  let file: number;
+  try {
+    file = openSync(path, 'wx');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw new DataError(`${path}: the run cannot be locked (${systemReason(cause)}).`, { cause });
+  }
+  try {
+    writeAll(file, Buffer.from(content));
+  } finally {
+    closeSync(file);
+  }
+  return true;
+}
+
+function ageMs(path: string): number {
+  return Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+}
