@@ -203,7 +203,7 @@ class ColumnDistances {
       if (sideways >= best) break;
       const left = x - d >= 0 && x - d < span ? table[start + x - d]! : FAR;
       const right = x + d >= 0 && x + d < span ? table[start + x + d]! : FAR;
-      const rows = (left < right ? left : right) + more;
+      const rows = Math.min(left, right) + more;
       if (rows >= FAR) continue;
       const square = sideways + spacingY * rows * (spacingY * rows);
       if (square < best) best = square;

@@ -10,10 +10,10 @@ function bruteForce(
   height: number,
   [sx, sy]: readonly [number, number],
 ): number[] {
+  const sites = [...mask.keys()].filter((j) => mask[j] !== 0);
   return Array.from({ length: width * height }, (_, i) => {
     let best = Infinity;
-    for (let j = 0; j < mask.length; j++) {
-      if (mask[j] === 0) continue;
+    for (const j of sites) {
       const dx = sx * ((i % width) - (j % width));
       const dy = sy * (Math.floor(i / width) - Math.floor(j / width));
       best = Math.min(best, dx * dx + dy * dy);

@@ -1,0 +1,208 @@
+// Resizing of typed-array rasters, spelled after the implementations that models were trained with:
+// nearest as OpenCV's INTER_NEAREST, filters as Pillow's `resize` (8-bit: bit for bit) and torch's `interpolate`
+// (align_corners=False, with and without antialias; floats). Not here: where an image lands on a model's canvas
+// (geometry.ts), rotation and other warps (augment/).
+
+import { UsageError } from '@maskrank/torch/errors';
+import type { Size } from './types.ts';
+
+/** Anything row-major with interleaved channels; the number of channels follows from the length of `data`. */
+export type Raster<T> = Size & { readonly data: T };
+
+/** Weight of a source pixel at distance `x` (in source pixels, widened when shrinking), and where it becomes zero. */
+type Filter = { readonly support: number; readonly weight: (x: number) => number };
+
+const FILTERS = {
+  /** Mean of the covered area. */
+  box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
+  /** Bilinear. */
+  triangle: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
+  /** Bicubic with a = -0.5, as Pillow. */
+  cubic: { support: 2, weight: cubicWeight },
+} satisfies Record<string, Filter>;
+
+export type FilterName = keyof typeof FILTERS;
+
+export type ResizeOptions = {
+  /** Kernel. Default `triangle` (bilinear). */
+  readonly filter?: FilterName;
+  /** Widen the kernel when shrinking, so that every source pixel counts. Default true, as Pillow; false as torch. */
+  readonly antialias?: boolean;
+};
+
+/** Source index of every target index under OpenCV's INTER_NEAREST: `floor(i / (target / source))`. */
+export function nearestIndices(source: number, target: number): Int32Array {
+  const step = 1 / (target / source);
+  return Int32Array.from({ length: target }, (_, i) => Math.min(Math.floor(i * step), source - 1));
+}
+
+/** Nearest neighbour, exact for labels and masks; any element type and number of channels. */
+export function resizeNearest<R extends Raster<Uint8Array | Uint16Array | Float32Array>>(
+  raster: R,
+  size: Size,
+): R {
+  const channels = checkSizes('resizeNearest', raster, size);
+  const columns = nearestIndices(raster.width, size.width).map((x) => x * channels);
+  const rows = nearestIndices(raster.height, size.height);
+  const source = raster.data;
+  const data = new (source.constructor as typeof Uint8Array)(size.width * size.height * channels);
+  const rowLength = size.width * channels;
+  for (let y = 0; y < size.height; y++) {
+    const to = y * rowLength;
+    if (y > 0 && rows[y] === rows[y - 1]) {
+      data.copyWithin(to, to - rowLength, to);
+      continue;
+    }
+    const from = rows[y]! * raster.width * channels;
+    if (channels === 1) {
+      for (let x = 0; x < size.width; x++) data[to + x] = source[from + columns[x]!]!;
+    } else {
+      for (let x = 0; x < size.width; x++) {
+        for (let c = 0; c < channels; c++) data[to + x * channels + c] = source[from + columns[x]! + c]!;
+      }
+    }
+  }
+  return { ...raster, width: size.width, height: size.height, data };
+}
+
+/**
+ * Separable filtering, first along rows, then along columns. Bytes are rounded after each pass as in Pillow (22-bit fixed
+ * point), floats are kept. OpenCV's INTER_LINEAR on bytes is `antialias: false`, up to one grey level.
+ */
+export function resize<R extends Raster<Uint8Array> | Raster<Float32Array>>(
+  raster: R,
+  size: Size,
+  { filter = 'triangle', antialias = true }: ResizeOptions = {},
+): R {
+  const channels = checkSizes('resize', raster, size);
+  const kernel: Filter = FILTERS[filter];
+  const { width, height } = raster;
+  let data: Uint8Array | Float32Array = raster.data;
+  if (size.width !== width) {
+    data = filterAxis(data, height, channels, makeTaps(width, size.width, kernel, antialias));
+  }
+  if (size.height !== height) {
+    data = filterAxis(data, 1, size.width * channels, makeTaps(height, size.height, kernel, antialias));
+  }
+  if (data === raster.data) data = data.slice();
+  return { ...raster, width: size.width, height: size.height, data } as R;
+}
+
+/** torch's `interpolate(mode='bilinear', align_corners=False)`: what SAM does with its logits. */
+export function resizeBilinear<R extends Raster<Float32Array>>(raster: R, size: Size): R {
+  return resize(raster, size, { filter: 'triangle', antialias: false });
+}
+
+/** Mean over the covered area, for showing large images small; never enlarges. */
+export function shrinkToFit<R extends Raster<Uint8Array>>(raster: R, longestSidePx: number): R {
+  const scale = longestSidePx / Math.max(raster.width, raster.height);
+  if (scale >= 1) return raster;
+  const shrink = (side: number): number => Math.max(1, Math.round(side * scale));
+  return resize(raster, { width: shrink(raster.width), height: shrink(raster.height) }, { filter: 'box' });
+}
+
+/** For every target pixel the first source pixel and `count` weights that sum to one (zero beyond the kernel). */
+type Taps = {
+  readonly source: number;
+  readonly target: number;
+  readonly count: number;
+  readonly first: Int32Array;
+  readonly weights: Float64Array;
+};
+
+function makeTaps(source: number, target: number, filter: Filter, antialias: boolean): Taps {
+  const scale = source / target;
+  const widen = antialias ? Math.max(scale, 1) : 1;
+  const support = filter.support * widen;
+  const count = Math.min(source, Math.ceil(support) * 2 + 1);
+  const first = new Int32Array(target);
+  const weights = new Float64Array(target * count);
+  for (let i = 0; i < target; i++) {
+    const center = (i + 0.5) * scale;
+    const from = Math.max(0, Math.trunc(center - support + 0.5));
+    const to = Math.min(source, Math.trunc(center + support + 0.5));
+    // Windows at the far edge begin earlier, with weights of zero, so that the loops below need no bounds.
+    const start = Math.min(from, source - count);
+    let sum = 0;
+    for (let j = from; j < to; j++) {
+      const weight = filter.weight((j - center + 0.5) / widen);
+      weights[i * count + j - start] = weight;
+      sum += weight;
+    }
+    for (let k = i * count; k < (i + 1) * count; k++) weights[k] = weights[k]! / sum;
+    first[i] = start;
+  }
+  return { source, target, count, first, weights };
+}
+
+/** Filters one axis of `data`, seen as `outer` blocks of `taps.source` lines of `stride` values each. */
+function filterAxis(
+  data: Uint8Array | Float32Array,
+  outer: number,
+  stride: number,
+  taps: Taps,
+): Uint8Array | Float32Array {
+  return data instanceof Uint8Array
+    ? filterBytes(data, outer, stride, taps)
+    : filterFloats(data, outer, stride, taps);
+}
+
+function filterFloats(data: Float32Array, outer: number, stride: number, taps: Taps): Float32Array {
+  const { source, target, count, first, weights } = taps;
+  const out = new Float32Array(outer * target * stride);
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < target; i++) {
+      const from = (o * source + first[i]!) * stride;
+      const to = (o * target + i) * stride;
+      for (let k = 0; k < stride; k++) {
+        let sum = 0;
+        for (let t = 0; t < count; t++) sum += weights[i * count + t]! * data[from + t * stride + k]!;
+        out[to + k] = sum;
+      }
+    }
+  }
+  return out;
+}
+
+const FIXED_BITS = 22;
+
+function filterBytes(data: Uint8Array, outer: number, stride: number, taps: Taps): Uint8Array {
+  const { source, target, count, first } = taps;
+  const fixed = Int32Array.from(taps.weights, (w) =>
+    Math.trunc(w * (1 << FIXED_BITS) + (w < 0 ? -0.5 : 0.5)),
+  );
+  const out = new Uint8ClampedArray(outer * target * stride);
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < target; i++) {
+      const from = (o * source + first[i]!) * stride;
+      const to = (o * target + i) * stride;
+      for (let k = 0; k < stride; k++) {
+        let sum = 1 << (FIXED_BITS - 1);
+        for (let t = 0; t < count; t++) {
+          sum = (sum + Math.imul(fixed[i * count + t]!, data[from + t * stride + k]!)) | 0;
+        }
+        out[to + k] = sum >> FIXED_BITS;
+      }
+    }
+  }
+  return new Uint8Array(out.buffer);
+}
+
+/** Channels of a raster whose sizes are sound. */
+function checkSizes(who: string, { width, height, data }: Raster<ArrayLike<number>>, size: Size): number {
+  const channels = data.length / (width * height);
+  if (!Number.isInteger(channels) || channels < 1) {
+    throw new UsageError(`${who}: ${data.length} values do not make ${width} x ${height} pixels.`);
+  }
+  if (!(Number.isInteger(size.width) && Number.isInteger(size.height) && size.width > 0 && size.height > 0)) {
+    throw new UsageError(`${who}: target size ${size.width} x ${size.height}; allowed: positive integers.`);
+  }
+  return channels;
+}
+
+function cubicWeight(x: number): number {
+  const a = -0.5;
+  const d = Math.abs(x);
+  if (d < 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+  return d < 2 ? (((d - 5) * d + 8) * d - 4) * a : 0;
+}
