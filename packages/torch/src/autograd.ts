@@ -1,7 +1,7 @@
 // Gradient modes, gradients of functions, and autocast. Modes end with the function they wrap, also by exception.
 
 import { engineCall } from './dispatch.ts';
-import { type Dtype, DTYPES } from './dtype.ts';
+import { DTYPES, type Dtype } from './dtype.ts';
 import { native } from './native.ts';
 import { Tensor } from './tensor.ts';
 
@@ -35,16 +35,35 @@ export type GradOptions = {
 };
 
 /** Gradients of the sum of `outputs` with respect to `inputs`; touches no tensor's `grad`. */
-export function grad(outputs: readonly Tensor[], inputs: readonly Tensor[], options: GradOptions = {}): (Tensor | null)[] {
-  const { gradients = outputs.map(() => null), createGraph = false, retainGraph = createGraph, allowUnused = false } = options;
+export function grad(
+  outputs: readonly Tensor[],
+  inputs: readonly Tensor[],
+  options: GradOptions = {},
+): (Tensor | null)[] {
+  const {
+    gradients = outputs.map(() => null),
+    createGraph = false,
+    retainGraph = createGraph,
+    allowUnused = false,
+  } = options;
   const handles = (list: readonly (Tensor | null)[]) => list.map((t) => t?.handle ?? null);
   return engineCall('grad', () =>
-    native().grad(handles(outputs), handles(inputs), handles(gradients), retainGraph, createGraph, allowUnused),
+    native().grad(
+      handles(outputs),
+      handles(inputs),
+      handles(gradients),
+      retainGraph,
+      createGraph,
+      allowUnused,
+    ),
   ).map((handle) => (handle === null ? null : new Tensor(handle)));
 }
 
 /** Runs `body` with operators choosing reduced precision where it is safe. Gradients belong outside. Synchronous. */
-export function autocast<T>(options: { device: 'cpu' | 'cuda'; dtype?: Dtype; enabled?: boolean }, body: () => T): T {
+export function autocast<T>(
+  options: { device: 'cpu' | 'cuda'; dtype?: Dtype; enabled?: boolean },
+  body: () => T,
+): T {
   const { device, dtype = device === 'cuda' ? 'float16' : 'bfloat16', enabled = true } = options;
   const code = DTYPES[dtype].code;
   const before = native().autocast(device, enabled, code);

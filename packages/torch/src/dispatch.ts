@@ -1,14 +1,19 @@
 // From JavaScript values to an operator's arguments: checks each against the schema's kind and turns it into what
 // native/dispatch.cc expects. Results come back raw (handles); tensor.ts wraps them.
 
-import { type Dtype, DTYPES } from './dtype.ts';
+import { DTYPES, type Dtype } from './dtype.ts';
 import { EngineError } from './errors.ts';
 import { TensorHandle } from './handle.ts';
 import { KINDS, type Kind, type NativeOperator, native } from './native.ts';
 import type { Generator } from './random.ts';
 
 export type MemoryFormat = 'contiguous' | 'preserve' | 'channelsLast' | 'channelsLast3d';
-const MEMORY_FORMATS: Readonly<Record<MemoryFormat, number>> = { contiguous: 0, preserve: 1, channelsLast: 2, channelsLast3d: 3 };
+const MEMORY_FORMATS: Readonly<Record<MemoryFormat, number>> = {
+  contiguous: 0,
+  preserve: 1,
+  channelsLast: 2,
+  channelsLast3d: 3,
+};
 const LAYOUTS: Readonly<Record<string, number>> = { strided: 0, sparse: 1 };
 
 /** What an operator takes: `undefined` means the schema's default, `null` means none. */
@@ -48,7 +53,9 @@ const number = plain('a number', 'number', 'bigint');
 const scalar = plain('a number', 'number', 'bigint', 'boolean');
 const boolean = plain('true or false', 'boolean');
 const string = plain('a string', 'string');
-const dtypeCodes = Object.fromEntries(Object.entries(DTYPES).map(([name, info]) => [name as Dtype, info.code]));
+const dtypeCodes = Object.fromEntries(
+  Object.entries(DTYPES).map(([name, info]) => [name as Dtype, info.code]),
+);
 
 const ENCODERS: Readonly<Record<Kind, Encoder>> = {
   Tensor: tensor,
@@ -69,7 +76,9 @@ const ENCODERS: Readonly<Record<Kind, Encoder>> = {
   MemoryFormat: code(MEMORY_FORMATS, 'a memory format'),
   Device: string,
   Generator: (value) =>
-    typeof value === 'object' && 'generatorHandle' in value ? value.generatorHandle : wrong('a generator', value),
+    typeof value === 'object' && 'generatorHandle' in value
+      ? value.generatorHandle
+      : wrong('a generator', value),
   Unsupported: (value) => wrong('nothing: this type cannot be passed from JavaScript', value),
 };
 
@@ -87,7 +96,9 @@ export function bind(name: string): BoundOperator {
   const encoders = schema.arguments.map((argument) => ENCODERS[KINDS[argument.kind] as Kind]);
   const invoke = (args: readonly OpArgument[]): unknown => {
     if (args.length > encoders.length) {
-      throw new EngineError(`${name}: ${args.length} arguments given, at most ${encoders.length} allowed: ${engine.schema(schema.id)}`);
+      throw new EngineError(
+        `${name}: ${args.length} arguments given, at most ${encoders.length} allowed: ${engine.schema(schema.id)}`,
+      );
     }
     const raw: unknown[] = new Array(args.length);
     for (let i = 0; i < args.length; i++) {
@@ -99,7 +110,9 @@ export function bind(name: string): BoundOperator {
       try {
         raw[i] = (encoders[i] as Encoder)(value);
       } catch (error) {
-        throw new EngineError(`${name}: argument '${schema.arguments[i]?.name}': ${(error as Error).message}`);
+        throw new EngineError(
+          `${name}: argument '${schema.arguments[i]?.name}': ${(error as Error).message}`,
+        );
       }
     }
     return engineCall(name, () => engine.call(schema.id, ...raw));

@@ -2,7 +2,17 @@
 // Not here: conversion between them (Tensor.to).
 
 /** Element types that cross the edge to JavaScript. */
-export type Dtype = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int64' | 'int32' | 'int16' | 'int8' | 'uint8' | 'bool';
+export type Dtype =
+  | 'float32'
+  | 'float64'
+  | 'float16'
+  | 'bfloat16'
+  | 'int64'
+  | 'int32'
+  | 'int16'
+  | 'int8'
+  | 'uint8'
+  | 'bool';
 
 /** float16 and bfloat16 appear as their bits; bool as bytes 0 and 1. */
 export type TypedArray =

@@ -2,7 +2,7 @@
 // Numbers are float32 unless a dtype is given.
 
 import { engineCall } from './dispatch.ts';
-import { type Dtype, DTYPES, type TypedArray } from './dtype.ts';
+import { DTYPES, type Dtype, type TypedArray } from './dtype.ts';
 import { EngineError } from './errors.ts';
 import { native } from './native.ts';
 import type { Generator } from './random.ts';
@@ -53,12 +53,18 @@ export function fromTypedArray(
   options: TensorOptions & { readonly share?: boolean } = {},
 ): Tensor {
   const dtype = options.dtype ?? DTYPE_OF_ARRAY[data.constructor.name];
-  if (dtype === undefined) throw new EngineError(`fromTypedArray: a ${data.constructor.name} needs an explicit dtype`);
+  if (dtype === undefined)
+    throw new EngineError(`fromTypedArray: a ${data.constructor.name} needs an explicit dtype`);
   if (DTYPES[dtype].bytes !== data.BYTES_PER_ELEMENT) {
-    throw new EngineError(`fromTypedArray: ${dtype} has ${DTYPES[dtype].bytes} bytes, the array's elements ${data.BYTES_PER_ELEMENT}`);
+    throw new EngineError(
+      `fromTypedArray: ${dtype} has ${DTYPES[dtype].bytes} bytes, the array's elements ${data.BYTES_PER_ELEMENT}`,
+    );
   }
   const count = shape.reduce((product, size) => product * size, 1);
-  if (count !== data.length) throw new EngineError(`fromTypedArray: ${data.length} elements do not fill the shape [${shape}] (${count})`);
+  if (count !== data.length)
+    throw new EngineError(
+      `fromTypedArray: ${data.length} elements do not fill the shape [${shape}] (${count})`,
+    );
   const made = new Tensor(
     engineCall('fromTypedArray', () =>
       native().fromBuffer(data.buffer, data.byteOffset, shape, DTYPES[dtype].code, options.share !== true),
@@ -125,11 +131,17 @@ export function emptyLike(like: Tensor): Tensor {
   return emptyLikeOp(like);
 }
 /** Uniform in [0, 1). */
-export function rand(shape: readonly number[], options: TensorOptions & { generator?: Generator } = {}): Tensor {
+export function rand(
+  shape: readonly number[],
+  options: TensorOptions & { generator?: Generator } = {},
+): Tensor {
   return randOp(shape, options.generator ?? null, options.dtype ?? 'float32', null, options.device);
 }
 /** Standard normal. */
-export function randn(shape: readonly number[], options: TensorOptions & { generator?: Generator } = {}): Tensor {
+export function randn(
+  shape: readonly number[],
+  options: TensorOptions & { generator?: Generator } = {},
+): Tensor {
   return randnOp(shape, options.generator ?? null, options.dtype ?? 'float32', null, options.device);
 }
 /** A random order of 0..n-1, int64. */

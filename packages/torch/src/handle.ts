@@ -22,7 +22,9 @@ export class TensorHandle {
   /** The engine's number of this tensor. Throws EngineError after release. */
   get handle(): number {
     if (this.#handle === RELEASED) {
-      throw new EngineError('this tensor was released (its tidy() scope ended, or dispose() was called); keep() what must live on');
+      throw new EngineError(
+        'this tensor was released (its tidy() scope ended, or dispose() was called); keep() what must live on',
+      );
     }
     return this.#handle;
   }
@@ -118,7 +120,8 @@ export function tidy<T>(body: () => T): T {
   let survivors: ReadonlySet<TensorHandle> = new Set();
   try {
     const result = body();
-    if (result instanceof Promise) throw new UsageError('tidy: the function returned a promise; use tidy around the synchronous parts');
+    if (result instanceof Promise)
+      throw new UsageError('tidy: the function returned a promise; use tidy around the synchronous parts');
     const found = new Set<TensorHandle>();
     collect(result, found);
     survivors = found;

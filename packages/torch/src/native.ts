@@ -43,7 +43,13 @@ export type Native = {
   call(id: number, ...args: unknown[]): unknown;
   operators(): string[];
   schema(id: number): string;
-  fromBuffer(buffer: ArrayBuffer, byteOffset: number, shape: readonly number[], dtype: number, copy: boolean): number;
+  fromBuffer(
+    buffer: ArrayBuffer,
+    byteOffset: number,
+    shape: readonly number[],
+    dtype: number,
+    copy: boolean,
+  ): number;
   toBuffer(handle: number): ArrayBuffer;
   viewBuffer(handle: number): ArrayBuffer | null;
   copyFrom(handle: number, buffer: ArrayBuffer, byteOffset: number): void;

@@ -3,7 +3,7 @@
 // Not here: factories (factories.ts), gradients of functions (autograd.ts), layers (nn/).
 
 import { type BoundOperator, bind, engineCall, type MemoryFormat, type OpArgument } from './dispatch.ts';
-import { type Dtype, DTYPES, dtypeName, type TypedArray } from './dtype.ts';
+import { DTYPES, type Dtype, dtypeName, type TypedArray } from './dtype.ts';
 import { EngineError } from './errors.ts';
 import { TensorHandle } from './handle.ts';
 import { native } from './native.ts';
@@ -149,7 +149,8 @@ export class Tensor extends TensorHandle {
     if (this.#description === undefined) {
       const [code, device, ...shape] = native().describe(this.handle);
       const dtype = dtypeName(code);
-      if (dtype === undefined) throw new EngineError(`a tensor of element type ${code} has no JavaScript form`);
+      if (dtype === undefined)
+        throw new EngineError(`a tensor of element type ${code} has no JavaScript form`);
       this.#description = [dtype, device, shape];
     }
     return this.#description;
@@ -179,7 +180,8 @@ export class Tensor extends TensorHandle {
   /** Size of dimension `dim`; negative counts from the end. */
   size(dim: number): number {
     const size = this.shape.at(dim);
-    if (size === undefined) throw new EngineError(`size: dimension ${dim} of a tensor with ${this.ndim} dimensions`);
+    if (size === undefined)
+      throw new EngineError(`size: dimension ${dim} of a tensor with ${this.ndim} dimensions`);
     return size;
   }
 

@@ -52,29 +52,71 @@ export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o:
   return conv3dOp(x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.dilation, 1), o.groups ?? 1);
 }
 /** x [N, C, H, W]; weight [C, out / groups, kh, kw]. */
-export function convTranspose2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o: ConvTransposeOptions = {}): Tensor {
+export function convTranspose2d(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  o: ConvTransposeOptions = {},
+): Tensor {
   return convTranspose2dOp(
-    x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.outputPadding, 0), o.groups ?? 1, each(o.dilation, 1),
+    x,
+    weight,
+    bias,
+    each(o.stride, 1),
+    each(o.padding, 0),
+    each(o.outputPadding, 0),
+    o.groups ?? 1,
+    each(o.dilation, 1),
   );
 }
 /** x [N, C, D, H, W]; weight [C, out / groups, kd, kh, kw]. */
-export function convTranspose3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o: ConvTransposeOptions = {}): Tensor {
+export function convTranspose3d(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  o: ConvTransposeOptions = {},
+): Tensor {
   return convTranspose3dOp(
-    x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.outputPadding, 0), o.groups ?? 1, each(o.dilation, 1),
+    x,
+    weight,
+    bias,
+    each(o.stride, 1),
+    each(o.padding, 0),
+    each(o.outputPadding, 0),
+    o.groups ?? 1,
+    each(o.dilation, 1),
   );
 }
 
 /** Over the last `shape.length` dimensions. */
-export function layerNorm(x: Tensor, shape: readonly number[], weight: Tensor | null, bias: Tensor | null, eps: number): Tensor {
+export function layerNorm(
+  x: Tensor,
+  shape: readonly number[],
+  weight: Tensor | null,
+  bias: Tensor | null,
+  eps: number,
+): Tensor {
   return layerNormOp(x, shape, weight, bias, eps);
 }
-export function groupNorm(x: Tensor, groups: number, weight: Tensor | null, bias: Tensor | null, eps: number): Tensor {
+export function groupNorm(
+  x: Tensor,
+  groups: number,
+  weight: Tensor | null,
+  bias: Tensor | null,
+  eps: number,
+): Tensor {
   return groupNormOp(x, groups, weight, bias, eps);
 }
 /** With `useBatch` the batch's statistics are used and the running ones updated in place by `momentum`. */
 export function batchNorm(
-  x: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null,
-  useBatch: boolean, momentum: number, eps: number,
+  x: Tensor,
+  weight: Tensor | null,
+  bias: Tensor | null,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  useBatch: boolean,
+  momentum: number,
+  eps: number,
 ): Tensor {
   return batchNormOp(x, weight, bias, runningMean, runningVar, useBatch, momentum, eps, false);
 }

@@ -53,7 +53,10 @@ export function kaimingNormal_(
   normal_(t, 0, Math.sqrt(2 / (1 + a * a) / fan), generator);
 }
 /** Glorot & Bengio 2010, uniform. */
-export function xavierUniform_(t: Tensor, options: { readonly gain?: number; readonly generator: Generator }): void {
+export function xavierUniform_(
+  t: Tensor,
+  options: { readonly gain?: number; readonly generator: Generator },
+): void {
   const bound = (options.gain ?? 1) * Math.sqrt(6 / (fanIn(t) + fanOut(t)));
   uniform_(t, -bound, bound, options.generator);
 }

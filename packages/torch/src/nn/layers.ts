@@ -59,7 +59,11 @@ export class Conv2d extends Convolution {
   readonly #options: F.ConvOptions;
 
   constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvLayerOptions = {}) {
-    super([outChannels, inChannels / (options.groups ?? 1), ...spread(kernel, 2)], outChannels, options.bias ?? true);
+    super(
+      [outChannels, inChannels / (options.groups ?? 1), ...spread(kernel, 2)],
+      outChannels,
+      options.bias ?? true,
+    );
     this.#options = options;
   }
   override forward(x: Tensor): Tensor {
@@ -72,7 +76,11 @@ export class Conv3d extends Convolution {
   readonly #options: F.ConvOptions;
 
   constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvLayerOptions = {}) {
-    super([outChannels, inChannels / (options.groups ?? 1), ...spread(kernel, 3)], outChannels, options.bias ?? true);
+    super(
+      [outChannels, inChannels / (options.groups ?? 1), ...spread(kernel, 3)],
+      outChannels,
+      options.bias ?? true,
+    );
     this.#options = options;
   }
   override forward(x: Tensor): Tensor {
@@ -86,8 +94,17 @@ export type ConvTransposeLayerOptions = F.ConvTransposeOptions & { readonly bias
 export class ConvTranspose2d extends Convolution {
   readonly #options: F.ConvTransposeOptions;
 
-  constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvTransposeLayerOptions = {}) {
-    super([inChannels, outChannels / (options.groups ?? 1), ...spread(kernel, 2)], outChannels, options.bias ?? true);
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernel: Sizes,
+    options: ConvTransposeLayerOptions = {},
+  ) {
+    super(
+      [inChannels, outChannels / (options.groups ?? 1), ...spread(kernel, 2)],
+      outChannels,
+      options.bias ?? true,
+    );
     this.#options = options;
   }
   override forward(x: Tensor): Tensor {
@@ -99,8 +116,17 @@ export class ConvTranspose2d extends Convolution {
 export class ConvTranspose3d extends Convolution {
   readonly #options: F.ConvTransposeOptions;
 
-  constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvTransposeLayerOptions = {}) {
-    super([inChannels, outChannels / (options.groups ?? 1), ...spread(kernel, 3)], outChannels, options.bias ?? true);
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernel: Sizes,
+    options: ConvTransposeLayerOptions = {},
+  ) {
+    super(
+      [inChannels, outChannels / (options.groups ?? 1), ...spread(kernel, 3)],
+      outChannels,
+      options.bias ?? true,
+    );
     this.#options = options;
   }
   override forward(x: Tensor): Tensor {

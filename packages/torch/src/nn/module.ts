@@ -44,7 +44,8 @@ export abstract class Module {
     for (const [name, member] of this.members()) {
       if (member instanceof Module) yield [name, member];
       else if (Array.isArray(member)) {
-        for (const [i, element] of member.entries()) if (element instanceof Module) yield [`${name}.${i}`, element];
+        for (const [i, element] of member.entries())
+          if (element instanceof Module) yield [`${name}.${i}`, element];
       }
     }
   }
@@ -55,9 +56,12 @@ export abstract class Module {
     for (const [name, child] of this.namedChildren()) yield* child.namedModules(join(prefix, name));
   }
 
-  *#namedTensors<T extends Tensor>(type: abstract new (...args: never[]) => T): Iterable<readonly [string, T]> {
+  *#namedTensors<T extends Tensor>(
+    type: abstract new (...args: never[]) => T,
+  ): Iterable<readonly [string, T]> {
     for (const [path, module] of this.namedModules()) {
-      for (const [name, member] of module.members()) if (member instanceof type) yield [join(path, name), member];
+      for (const [name, member] of module.members())
+        if (member instanceof type) yield [join(path, name), member];
     }
   }
 
