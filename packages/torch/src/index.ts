@@ -6,6 +6,7 @@ export { DTYPES, type Dtype, type TypedArray } from './dtype.ts';
 export { DataError, EngineError, MaskrankError, UsageError } from './errors.ts';
 export * from './factories.ts';
 export { keep, memory, resetPeakMemory, TensorHandle, tidy } from './handle.ts';
+export { fromTensorData, toTensorData } from './interchange.ts';
 export * as nn from './nn/index.ts';
 export * as optim from './optim/index.ts';
 export { Generator, manualSeed } from './random.ts';

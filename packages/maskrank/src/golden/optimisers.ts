@@ -1,8 +1,8 @@
 // Fixture torch_optimisers: six steps of each update rule, clipping, and learning-rate schedules.
 
-import { nn, optim, type Tensor, tidy } from '@maskrank/torch';
+import { fromTensorData, nn, optim, type Tensor, tidy } from '@maskrank/torch';
 import { compareElements, need, numbers } from './compare.ts';
-import { toTensor } from './tensors.ts';
+
 import type { CheckResult, Fixture, GoldenCheck } from './types.ts';
 
 const TOLERANCE = { absolute: 1e-6, relative: 0 };
@@ -28,13 +28,13 @@ const SCHEDULES: Readonly<Record<string, { readonly base: number; readonly sched
 
 function parametersOf(fixture: Fixture): Named {
   const names = [...fixture.tensors.keys()].filter((name) => /^in\/param\d+$/.test(name)).sort();
-  return names.map((name) => [name.slice(3), new nn.Parameter(toTensor(need(fixture, name)))]);
+  return names.map((name) => [name.slice(3), new nn.Parameter(fromTensorData(need(fixture, name)))]);
 }
 
 function runRule(
   fixture: Fixture,
   rule: string,
-  make: (parameters: Named) => optim.Adam | optim.SGD,
+  make: (parameters: Named) => optim.Adam | optim.AdamW | optim.SGD,
 ): CheckResult[] {
   const parameters = parametersOf(fixture);
   const optimiser = make(parameters);
@@ -43,7 +43,7 @@ function runRule(
   for (let k = 0; fixture.tensors.has(`in/step${k}.grad0`); k++) {
     optimiser.scaleLearningRate(schedule(k));
     for (const [i, [, parameter]] of parameters.entries())
-      parameter.grad = toTensor(need(fixture, `in/step${k}.grad${i}`));
+      parameter.grad = fromTensorData(need(fixture, `in/step${k}.grad${i}`));
     optimiser.step();
     for (const [name, parameter] of parameters) {
       const key = `out/${rule}.step${k}.${name}`;
@@ -58,7 +58,7 @@ function runRule(
 function runClip(fixture: Fixture): CheckResult[] {
   const parameters = parametersOf(fixture);
   for (const [i, [, p]] of parameters.entries())
-    p.grad = toTensor(need(fixture, `in/step0.grad${i}`)).mul(10);
+    p.grad = fromTensorData(need(fixture, `in/step0.grad${i}`)).mul(10);
   const norm = optim.clipGradNorm(
     parameters.map(([, p]) => p),
     1.5,

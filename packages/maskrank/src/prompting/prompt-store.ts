@@ -1,0 +1,62 @@
+// RUN/prompts.jsonl: one line a case and class, in pixels of the original image, with where the prompt came from.
+// Whoever makes prompts (masks, the model itself, saliency, a person) writes these lines; everything after reads them.
+
+import * as z from 'zod';
+import { JsonlStore, readJsonl } from '../run/jsonl.ts';
+import type { Prompt } from './prompt.ts';
+
+const coordinate = z.number();
+
+export const promptLineSchema = z.strictObject({
+  case: z.string().min(1),
+  class: z.int().min(1),
+  boxes: z.array(z.strictObject({ x0: coordinate, y0: coordinate, x1: coordinate, y1: coordinate })),
+  points: z.array(
+    z.strictObject({ x: coordinate, y: coordinate, label: z.union([z.literal(0), z.literal(1)]) }),
+  ),
+  text: z.strictObject({ answer: z.string().optional(), knowledge: z.string().optional() }).optional(),
+  provenance: z.looseObject({ source: z.enum(['mask', 'oracle-box', 'self', 'file', 'none']) }),
+});
+
+export type PromptLine = z.output<typeof promptLineSchema>;
+
+/** Identity of a line. */
+export const promptKey = (line: { readonly case: string; readonly class: number }): string =>
+  `${line.case}\u0000${line.class}`;
+
+const options = {
+  what: 'prompt store',
+  key: promptKey,
+  parse: (value: unknown): PromptLine => promptLineSchema.parse(value),
+};
+
+/** Opens the store of a run for one writer. */
+export function openPromptStore(path: string): JsonlStore<PromptLine> {
+  return JsonlStore.open(path, options);
+}
+
+/** Every prompt of a file, by `promptKey`. */
+export function readPrompts(path: string): ReadonlyMap<string, PromptLine> {
+  return new Map(readJsonl(path, options).entries.map((line) => [promptKey(line), line]));
+}
+
+/** The line of a prompt. */
+export function promptLine(
+  caseId: string,
+  classId: number,
+  prompt: Prompt,
+  details: Record<string, unknown> = {},
+): PromptLine {
+  return {
+    case: caseId,
+    class: classId,
+    boxes: prompt.boxes.map((box) => ({ ...box })),
+    points: prompt.points.map((point) => ({ ...point })),
+    provenance: { source: prompt.source, ...details },
+  };
+}
+
+/** The prompt of a line. */
+export function promptOfLine(line: PromptLine): Prompt {
+  return { boxes: line.boxes, points: line.points, source: line.provenance.source };
+}
