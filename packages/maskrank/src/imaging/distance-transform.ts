@@ -1,6 +1,6 @@
-// Exact squared Euclidean distances to the nearest site of a mask: everywhere (linear time) or at chosen pixels only.
-// Vertical distances by two scans, then the lower envelope of parabolas along each row (Meijster 2000; Felzenszwalb and
-// Huttenlocher 2012). Not here: square roots, signed distances, volumes, what counts as a surface.
+// Exact squared Euclidean distance transform in linear time: vertical distances by two scans, then the lower envelope of
+// parabolas along each row (Meijster 2000; Felzenszwalb and Huttenlocher 2012).
+// Not here: square roots, signed distances, volumes, distances at a few pixels only (evaluation/nearest-surface.ts).
 
 import { UsageError } from '@maskrank/torch/errors';
 import type { Box } from './types.ts';
@@ -27,7 +27,7 @@ export function squaredDistanceTransform(
   options: DistanceTransformOptions = {},
 ): Float64Array {
   const region = options.region ?? { x0: 0, y0: 0, x1: width, y1: height };
-  check('squaredDistanceTransform', mask, width, height, spacing, region);
+  check(mask, width, height, spacing, region);
   const columns = region.x1 - region.x0;
   const out = new Float64Array(columns * (region.y1 - region.y0));
   const sites = boundsOfSites(mask, width);
@@ -42,47 +42,10 @@ export function squaredDistanceTransform(
   return out;
 }
 
-/**
- * The same distances at some pixels only: much faster when these are few, such as the contour of another mask, and near.
- *
- * @param pixels indices `y * width + x`
- * @returns one squared distance for each entry of `pixels`; Infinity when the mask is empty
- */
-export function squaredDistancesAt(
-  pixels: Int32Array,
-  mask: Uint8Array,
-  width: number,
-  height: number,
-  spacing: readonly [number, number] = [1, 1],
-): Float64Array {
-  check('squaredDistancesAt', mask, width, height, spacing, { x0: 0, y0: 0, x1: width, y1: height });
-  const out = new Float64Array(pixels.length).fill(Infinity);
-  const sites = boundsOfSites(mask, width);
-  if (sites === undefined || pixels.length === 0) return out;
-  let [first, last] = [pixels[0]!, pixels[0]!];
-  for (const pixel of pixels) {
-    if (pixel < first) first = pixel;
-    if (pixel > last) last = pixel;
-  }
-  if (first < 0 || last >= mask.length) {
-    throw new UsageError(
-      `squaredDistancesAt: pixel index ${first < 0 ? first : last}; allowed: 0..${mask.length - 1}.`,
-    );
-  }
-  const y0 = Math.floor(first / width);
-  const vertical = new ColumnDistances(mask, width, sites, y0, Math.floor(last / width) + 1);
-  for (let i = 0; i < pixels.length; i++) {
-    const y = Math.floor(pixels[i]! / width);
-    out[i] = vertical.nearestSquare(pixels[i]! - y * width - sites.x0, y, spacing);
-  }
-  return out;
-}
-
 /** A row distance that means "no site in this column"; larger than any real one, and countable upwards. */
 const FAR = 1 << 28;
 
 function check(
-  who: string,
   mask: Uint8Array,
   width: number,
   height: number,
@@ -91,17 +54,17 @@ function check(
 ): void {
   if (!(width >= 1 && height >= 1) || mask.length !== width * height) {
     throw new UsageError(
-      `${who}: mask has ${mask.length} values; expected width * height = ${width} * ${height}.`,
+      `squaredDistanceTransform: mask has ${mask.length} values; expected width * height = ${width} * ${height}.`,
     );
   }
   if (!spacing.every((s) => s > 0 && Number.isFinite(s))) {
-    throw new UsageError(`${who}: spacing = [${spacing}]; allowed: two positive numbers.`);
+    throw new UsageError(`squaredDistanceTransform: spacing = [${spacing}]; allowed: two positive numbers.`);
   }
   const { x0, y0, x1, y1 } = region;
   const whole = [x0, y0, x1, y1].every(Number.isInteger);
   if (!whole || x0 < 0 || y0 < 0 || x1 > width || y1 > height || x0 >= x1 || y0 >= y1) {
     throw new UsageError(
-      `${who}: region = (${x0}, ${y0})-(${x1}, ${y1}); allowed: whole pixels inside ${width} x ${height}, not empty.`,
+      `squaredDistanceTransform: region = (${x0}, ${y0})-(${x1}, ${y1}); allowed: whole pixels inside ${width} x ${height}, not empty.`,
     );
   }
 }
@@ -186,29 +149,6 @@ class ColumnDistances {
       const rows = table[start + x]! + more;
       squares[x] = rows >= FAR ? Infinity : spacingY * rows * (spacingY * rows);
     }
-  }
-
-  /** Squared distance of one pixel, its column counted from the first with a site. */
-  nearestSquare(x: number, y: number, spacing: readonly [number, number]): number {
-    const [spacingX, spacingY] = spacing;
-    const { table, span } = this;
-    const nearest = Math.min(Math.max(y, this.firstRow), this.lastRow);
-    const more = Math.abs(y - nearest);
-    const start = (nearest - this.firstRow) * span;
-    let best = Infinity;
-    // Columns outwards from the pixel's own, until the sideways distance alone is no better.
-    const furthest = Math.max(x, span - 1 - x);
-    for (let d = Math.max(0, -x, x - span + 1); d <= furthest; d++) {
-      const sideways = spacingX * d * (spacingX * d);
-      if (sideways >= best) break;
-      const left = x - d >= 0 && x - d < span ? table[start + x - d]! : FAR;
-      const right = x + d >= 0 && x + d < span ? table[start + x + d]! : FAR;
-      const rows = Math.min(left, right) + more;
-      if (rows >= FAR) continue;
-      const square = sideways + spacingY * rows * (spacingY * rows);
-      if (square < best) best = square;
-    }
-    return best;
   }
 }
 

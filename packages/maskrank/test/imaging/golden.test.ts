@@ -1,0 +1,25 @@
+// The reference implementations' numbers for everything in imaging/.
+
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { readSafetensors } from '@maskrank/torch/io';
+import { describe, expect, it } from 'vitest';
+import { morphology } from '../../src/golden/morphology.ts';
+import { preprocess } from '../../src/golden/preprocess.ts';
+import { transforms } from '../../src/golden/transforms.ts';
+
+// The fixtures are not part of the repository: MASKRANK_GOLDEN names their folder, else the one beside the checkout is used.
+const dir = process.env.MASKRANK_GOLDEN ?? resolve(import.meta.dirname, '../../../../../shared/golden');
+const families = { sammed2d_preprocess: preprocess, sam_transforms: transforms, saliency_morphology: morphology };
+
+describe.skipIf(!existsSync(dir))('golden fixtures of imaging (skipped where their folder is absent)', () => {
+  it.each(Object.entries(families))('%s', async (name, check) => {
+    const json = JSON.parse(await readFile(resolve(dir, `${name}.json`), 'utf8'));
+    const { tensors } = await readSafetensors(resolve(dir, `${name}.safetensors`));
+    expect(check.covers(name)).toBe(true);
+    const results = await check.run({ name, json, tensors, dir });
+    expect(results.filter((r) => !r.ok)).toEqual([]);
+    expect(results.length).toBeGreaterThan(10);
+  });
+});
