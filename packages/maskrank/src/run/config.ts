@@ -69,30 +69,39 @@ export type ConfigSection = { [K in keyof Config]: Config[K] extends object ? K 
 /** Every default, frozen only by its type. */
 export const defaultConfig = (): Config => configSchema.parse({});
 
-/** Choices that are allowed but known to go wrong; for the terminal and the log. */
-export function configWarnings(config: Config): string[] {
-  const warnings: string[] = [];
+/** A choice that is allowed but known to go wrong; of interest to verbs that use the section. */
+export type ConfigWarning = { readonly section: ConfigSection; readonly text: string };
+
+/** Every such choice in a configuration. */
+export function configWarnings(config: Config): ConfigWarning[] {
+  const warnings: ConfigWarning[] = [];
+  const warn = (section: ConfigSection, text: string) => warnings.push({ section, text });
   const { loss, refresh, learningRate, anchor } = config.alignment;
   if (loss.reduction === 'mean')
-    warnings.push(
+    warn(
+      'alignment',
       'alignment.loss.reduction = mean collapsed in every measured run (14 to 33 Dice points lost): use region.',
     );
   if (loss.reduction === 'region' && refresh.everySteps === 0 && loss.kappa > 3)
-    warnings.push(
+    warn(
+      'alignment',
       `alignment.loss.kappa = ${loss.kappa} is for refreshed proposals; offline 1 to 3 gained more.`,
     );
   if (refresh.everySteps > 0 && refresh.resync === 0)
-    warnings.push(
+    warn(
+      'alignment',
       'alignment.refresh.resync = 0 keeps the old reference; refreshing then gained nothing over offline.',
     );
   if (learningRate > 5e-4)
-    warnings.push(`alignment.learningRate = ${learningRate}: 1e-3 lost up to 10 points; use 1e-4.`);
+    warn('alignment', `alignment.learningRate = ${learningRate}: 1e-3 lost up to 10 points; use 1e-4.`);
   if (loss.kind === 'robust' && anchor.reference === 0)
-    warnings.push(
+    warn(
+      'alignment',
       'alignment.loss.kind = robust without alignment.anchor.reference ran away under label noise.',
     );
   if (config.prompts.unlabelled === 'oracle-box' || config.prompts.test === 'oracle-box')
-    warnings.push(
+    warn(
+      'prompts',
       'oracle-box prompts are drawn from hidden ground truth: for benchmarks only, and marked as oracle in every output.',
     );
   return warnings;

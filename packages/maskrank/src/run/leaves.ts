@@ -5,6 +5,7 @@ import { UsageError } from '@maskrank/torch/errors';
 import { z } from 'zod';
 import { nearestName } from '../datasets/artefact.ts';
 import { configSchema } from './config.ts';
+import { flagName } from './flag-name.ts';
 
 /** What a value may be. Numbers in a list are written `1,2,3`; `none` stands for null. */
 export type LeafKind = 'boolean' | 'integer' | 'number' | 'choice' | 'text' | 'integers' | 'numbers';
@@ -64,12 +65,9 @@ export const leafAt = (path: string): Leaf | undefined => byPath.get(path);
 /** True for `training` and `training.augmentation`, false for values and unknown names. */
 export const isSection = (path: string): boolean => sectionPaths.has(path);
 
-/** `training.batchSize` -> `--training.batch-size` */
-export const flagOf = (path: string): string => `--${path.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
-
 /** The known key closest to a wrong one; a right name in the wrong section is found too. */
 export function nearestKey(path: string): string | undefined {
-  const name = path.slice(path.lastIndexOf('.') + 1);
+  const name = tail(path);
   const sameName = leaves.filter((leaf) => leaf.path.toLowerCase().endsWith(`.${name.toLowerCase()}`));
   const candidates = sameName.length > 0 ? sameName.map((leaf) => leaf.path) : undefined;
   if (candidates) return nearestName(path, candidates) ?? candidates[0];
@@ -123,7 +121,7 @@ function walk(node: Node, path: readonly string[]): Leaf[] {
   return [
     {
       path: name,
-      flag: flagOf(name),
+      flag: flagName(name),
       section: path.length > 1 ? path[0]! : '',
       kind: kindOf(core, name),
       nullable,
@@ -171,4 +169,6 @@ function parents(path: string): string[] {
   return parts.slice(1).map((_, i) => parts.slice(0, i + 1).join('.'));
 }
 
-const tail = (path: string) => path.slice(path.lastIndexOf('.') + 1);
+function tail(path: string): string {
+  return path.slice(path.lastIndexOf('.') + 1);
+}

@@ -1,0 +1,19 @@
+// Text tables for the terminal. Not here: HTML tables (evaluation/report).
+
+/** Columns aligned by padding, two spaces apart; numbers to the right. The first row is the heading. */
+export function textTable(rows: readonly (readonly (string | number)[])[]): string {
+  const cells = rows.map((row) => row.map(String));
+  const columns = Math.max(0, ...cells.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, c) =>
+    Math.max(...cells.map((row) => row[c]?.length ?? 0)),
+  );
+  const isNumeric = widths.map((_, c) => rows.slice(1).some((row) => typeof row[c] === 'number'));
+  return cells
+    .map((row) =>
+      row
+        .map((cell, c) => (isNumeric[c] ? cell.padStart(widths[c]!) : cell.padEnd(widths[c]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
