@@ -40,7 +40,7 @@ export const configSchema = z
       context.addIssue({ code: 'custom', path: path.split('.'), message });
     if (config.training.trainable === 'lora' && config.model.lora.rank === 0)
       refuse('training.trainable', 'needs low-rank updates: set model.lora.rank (4 is usual)');
-    if (config.training.trainable === 'adapters' && !config.model.adapters)
+    if (config.training.trainable === 'adapters' && config.model.adapters === false)
       refuse('training.trainable', 'needs adapters: set model.adapters to true');
     if (!isAscending(config.scoring.ratingBins)) refuse('scoring.ratingBins', 'must ascend, as 0.4,0.55,0.7');
     for (const key of ['thresholds', 'wideThresholds'] as const)

@@ -1,9 +1,7 @@
-// Reading and writing small artefacts: clear errors, atomic replacement, content hashes.
-// Not here: tensors and how a file is replaced atomically (torch's io).
+// Reading and writing small artefacts: clear errors, atomic replacement.
+// Not here: how a file is replaced atomically (torch's io), content hashes (datasets/hash.ts).
 
-import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, writeSync } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
+import { readFileSync, writeSync } from 'node:fs';
 import { DataError } from '@maskrank/torch/errors';
 import { writeFileAtomic } from '@maskrank/torch/io';
 
@@ -39,17 +37,6 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
 /** Writes every byte at the file's position; a single system call unless the system splits it. */
 export function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-}
-
-/** SHA-256 of a file's bytes, read in pieces. */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    await pipeline(createReadStream(path), hash);
-  } catch (cause) {
-    throw new DataError(`${path}: cannot be read (${systemReason(cause)}).`, { cause });
-  }
-  return hash.digest('hex');
 }
 
 /** `no such file or directory` and its like for errors of the system, the message for others. */

@@ -31,7 +31,7 @@ export type Leaf = {
 
 /** The part of JSON Schema that this configuration uses. */
 type Node = {
-  type?: string;
+  type?: string | string[];
   properties?: Record<string, Node>;
   anyOf?: Node[];
   items?: Node;
@@ -116,8 +116,7 @@ function walk(node: Node, path: readonly string[]): Leaf[] {
   if (node.properties)
     return Object.entries(node.properties).flatMap(([key, child]) => walk(child, [...path, key]));
   const name = path.join('.');
-  const nullable = node.anyOf?.some((option) => option.type === 'null') ?? false;
-  const core = node.anyOf?.find((option) => option.type !== 'null') ?? node;
+  const { core, nullable } = withoutNull(node);
   return [
     {
       path: name,
@@ -133,11 +132,21 @@ function walk(node: Node, path: readonly string[]): Leaf[] {
   ];
 }
 
+/** JSON Schema says "or null" as `anyOf`, or as a list of types. */
+function withoutNull(node: Node): { core: Node; nullable: boolean } {
+  if (node.anyOf) {
+    const core = node.anyOf.find((option) => option.type !== 'null') ?? node;
+    return { core, nullable: node.anyOf.length > 1 };
+  }
+  if (!Array.isArray(node.type)) return { core: node, nullable: false };
+  return { core: { ...node, type: node.type.find((type) => type !== 'null')! }, nullable: true };
+}
+
 function kindOf(node: Node, path: string): LeafKind {
   if (node.enum) return 'choice';
   if (node.type === 'array') return node.items!.type === 'integer' ? 'integers' : 'numbers';
   const kind = ({ boolean: 'boolean', integer: 'integer', number: 'number', string: 'text' } as const)[
-    node.type ?? ''
+    String(node.type)
   ];
   if (kind === undefined)
     throw new Error(`configuration key ${path} has a type that no flag can carry: ${node.type}`);

@@ -165,7 +165,7 @@ describe('resolveConfig', () => {
       /training\.trainable \(flag --training\.trainable\) = "lora": needs low-rank updates/,
     ],
     [{ 'data.imageSize': '100' }, /= 100, allowed: integer, at least 32, at most 2048, multiple of 16/],
-    [{ 'model.adapters': 'perhaps' }, /= 'perhaps', allowed: true, false/],
+    [{ 'model.adapters': 'perhaps' }, /= 'perhaps', allowed: true, false, or none/],
     [{ 'evaluation.tolerancesPx': '1,x' }, /= '1,x', allowed: list of at least 1 of: number/],
     [{ 'scoring.ratingBins': '0.5,0.4,0.7' }, /must ascend/],
     [{ 'alignment.proposals.thresholds': '0.3,0.5' }, /allowed: list of 4 of: number/],

@@ -10,21 +10,23 @@ export const data = z
       .min(32)
       .max(2048)
       .multipleOf(16)
-      .default(256)
+      .nullable()
+      .default(null)
       .describe(
-        'pixels a side of the square model canvas; SAM-Med2D was trained at 256, SAM at 1024; multiple of the 16-pixel patch',
+        "pixels a side of the square model canvas, a multiple of the 16-pixel patch; none means the architecture's own (SAM-Med2D 256, SAM 1024)",
       ),
     canvas: z
-      .enum(['pad-or-stretch', 'stretch', 'longest-side'])
-      .default('pad-or-stretch')
+      .enum(['sammed2d', 'stretch', 'longest-side'])
+      .nullable()
+      .default(null)
       .describe(
-        "how an image reaches the canvas: SAM-Med2D's rule (centre pad when both sides are smaller, else stretch), always stretch, or SAM's longest side with padding",
+        "how an image reaches the canvas: SAM-Med2D's rule (centred when both sides are smaller, else stretched), always stretched, or SAM's longest side; none means the architecture's own",
       ),
     normalisation: z
-      .enum(['sam', 'min-max', 'z-score'])
+      .enum(['sam', 'sammed2d'])
       .default('sam')
       .describe(
-        "pixel values for the model: SAM's mean and deviation on 0..255, or per image min-max to 0..255 first, or per image z-score",
+        "mean and deviation of the SAM family on 0..255: as meant, or with SAM-Med2D's swapped colour channels (grey images do not notice)",
       ),
     classes: z
       .array(countFrom1())
@@ -50,7 +52,13 @@ export const data = z
 
 export const model = z
   .strictObject({
-    name: z.string().min(1).default('small').describe('architecture, as listed by `maskrank weights list`'),
+    name: z
+      .string()
+      .min(1)
+      .default('sam-med2d-tiny')
+      .describe(
+        'architecture: sam-med2d-tiny and sam-med2d-small train on two cores, sam-med2d_b and sam_vit_b, _l, _h are the released ones',
+      ),
     weights: z
       .string()
       .min(1)
@@ -61,8 +69,9 @@ export const model = z
       ),
     adapters: z
       .boolean()
-      .default(true)
-      .describe("SAM-Med2D's adapter layer in every encoder block (its released weights have them)"),
+      .nullable()
+      .default(null)
+      .describe("SAM-Med2D's adapter layer in every encoder block; none means as the architecture has it"),
     adapterScale: fraction()
       .default(1)
       .describe('factor on the adapter branch at run time; 0 often helps out of domain'),
@@ -73,11 +82,7 @@ export const model = z
           .min(0)
           .max(256)
           .default(0)
-          .describe('rank of the low-rank update of the encoder; 0 is off, 4 is usual'),
-        targets: z
-          .enum(['qv', 'qkv-proj'])
-          .default('qv')
-          .describe('projections that get an update: queries and values, or all four'),
+          .describe('rank of the update of queries and values in every encoder block; 0 is off, 4 is usual'),
       })
       .prefault({})
       .describe('Low-rank adaptation of the encoder'),
