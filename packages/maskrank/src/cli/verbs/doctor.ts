@@ -1,6 +1,7 @@
 // `maskrank doctor`: which engine, which BLAS, which devices, how fast, and how to mend what is wrong.
-// Not here: finding and measuring (torch's engine and bench).
+// Not here: finding the engine and judging it (torch's engine), thorough measurements (bench).
 
+import type { EngineProbes } from '@maskrank/torch/engine';
 import { EngineError } from '@maskrank/torch/errors';
 import { textTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
@@ -16,7 +17,7 @@ export default defineVerb({
   ],
   run: async ({ out, versions }) => {
     const { doctorReport } = await import('@maskrank/torch/engine');
-    const report = await doctorReport();
+    const report = await doctorReport(await probes());
     const { engine, blas, cpu, memory, gflops, threads, cudaDevices, problems } = report;
     const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
     out(
@@ -46,3 +47,27 @@ export default defineVerb({
     };
   },
 });
+
+/** Measurements that need tensors; the engine is loaded only when they are made. */
+async function probes(): Promise<EngineProbes> {
+  const torch = await import('@maskrank/torch');
+  return {
+    measureGflops: () => {
+      const side = 1024;
+      const repeats = 5;
+      return torch.tidy(() => {
+        const [a, b] = [torch.randn([side, side]), torch.randn([side, side])];
+        a.matmul(b); // the first call starts the threads
+        const times = Array.from({ length: repeats }, () => {
+          const start = performance.now();
+          a.matmul(b);
+          return performance.now() - start;
+        });
+        return (2 * side ** 3) / Math.min(...times) / 1e6; // operations a millisecond -> GFLOP/s
+      });
+    },
+    threads: torch.getThreads,
+    cudaDevices: () => Array.from({ length: torch.engineVersion().cudaDevices }, (_, i) => `cuda:${i}`),
+    buildConfiguration: () => torch.engineVersion().config,
+  };
+}
