@@ -29,7 +29,7 @@ export default defineVerb({
         ['memory', `${gib(memory.totalBytes)}, ${gib(memory.freeBytes)} free`],
         ['engine', engine ? `libtorch ${engine.version} from ${engine.origin} (${engine.libDir})` : 'none'],
         ['BLAS', blas?.name ?? 'unknown'],
-        ['threads', threads ?? 'unknown'],
+        ['threads', String(threads ?? 'unknown')],
         [
           'speed',
           gflops === null ? 'not measured' : `${gflops.toFixed(0)} GFLOP/s (float32 product of 1024 x 1024)`,
