@@ -49,6 +49,12 @@ export const training = z
     diceWeight: weight().default(1).describe('weight of the Dice loss'),
     iouWeight: weight().default(1).describe('weight of the squared error of the predicted IoU'),
     focalAlpha: fraction().default(0.25).describe('weight of foreground in the focal loss'),
+    overlap: z
+      .enum(['mask', 'batch'])
+      .default('mask')
+      .describe(
+        "Dice and IoU of each mask, or of all masks of a batch as one, as SAM-Med2D's code has it (large objects dominate, and the IoU head learns one number a batch)",
+      ),
     focalGamma: weight().default(2).describe('exponent of the focal loss'),
     trainable: z
       .enum(['all', 'adapters', 'lora', 'decoder'])

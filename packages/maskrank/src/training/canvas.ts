@@ -1,0 +1,96 @@
+// Cases on the model canvas, decoded once: the pixels that augmentation works on, the masks, and where the original lies.
+// Images and masks stay 8-bit; normalisation happens when a batch is made. Not here: random changes (imaging/augment.ts).
+
+import { DataError } from '@maskrank/torch/errors';
+import type { LabelledCase, OpenDataset, UnlabelledCase } from '../datasets/cases.ts';
+import {
+  createGeometry,
+  type Geometry,
+  type GeometryRule,
+  maskToCanvas,
+  resampleImage,
+} from '../imaging/geometry.ts';
+import type { Normalisation } from '../imaging/normalise.ts';
+import type { Image, Mask } from '../imaging/types.ts';
+
+export type CanvasOptions = {
+  /** Side of the canvas, px. */
+  readonly imageSize: number;
+  readonly rule: GeometryRule;
+  readonly normalisation: Normalisation;
+};
+
+/** An image in its place on the canvas; padding holds the mean colour. */
+export type CanvasImage = {
+  readonly geometry: Geometry;
+  /** imageSize x imageSize. */
+  readonly pixels: Image;
+};
+
+/** The image on the canvas, with padding of the mean colour. */
+export function toCanvas(image: Image, options: CanvasOptions): CanvasImage {
+  const geometry = createGeometry(options.rule, image, options.imageSize);
+  const placedImage = resampleImage(geometry, image);
+  const side = options.imageSize;
+  const { channels } = image;
+  const data = new Uint8Array(side * side * channels);
+  const fill = options.normalisation.mean.map(Math.round);
+  for (let i = 0; i < data.length; i++) data[i] = fill[channels === 1 ? 1 : i % 3] as number;
+  const { x0, y0 } = geometry.placed;
+  for (let y = 0; y < placedImage.height; y++) {
+    const row = placedImage.data.subarray(
+      y * placedImage.width * channels,
+      (y + 1) * placedImage.width * channels,
+    );
+    data.set(row, ((y0 + y) * side + x0) * channels);
+  }
+  return { geometry, pixels: { width: side, height: side, channels, data } };
+}
+
+/** Decodes each case once and keeps it: about 64 kB a grey image and as much a mask at 256 px. */
+export class CanvasCache {
+  readonly options: CanvasOptions;
+  readonly #dataset: OpenDataset;
+  readonly #images = new Map<string, CanvasImage>();
+  readonly #masks = new Map<string, Mask>();
+
+  constructor(dataset: OpenDataset, options: CanvasOptions) {
+    this.#dataset = dataset;
+    this.options = options;
+  }
+
+  async loadImage(item: LabelledCase | UnlabelledCase): Promise<CanvasImage> {
+    let canvas = this.#images.get(item.id);
+    if (canvas === undefined) {
+      canvas = toCanvas(await this.#dataset.loadImage(item), this.options);
+      this.#images.set(item.id, canvas);
+    }
+    return canvas;
+  }
+
+  async loadMask(item: LabelledCase, classId: number): Promise<Mask> {
+    const key = `${item.id}\u0000${classId}`;
+    let mask = this.#masks.get(key);
+    if (mask === undefined) {
+      const { geometry } = await this.loadImage(item);
+      mask = maskToCanvas(geometry, await this.#dataset.loadMask(item, classId));
+      this.#masks.set(key, mask);
+    }
+    return mask;
+  }
+
+  /** What `loadImage` has loaded. */
+  image(caseId: string): CanvasImage {
+    const canvas = this.#images.get(caseId);
+    if (canvas === undefined) throw new DataError(`case ${caseId}: its image was not loaded before use`);
+    return canvas;
+  }
+
+  /** What `loadMask` has loaded. */
+  mask(caseId: string, classId: number): Mask {
+    const mask = this.#masks.get(`${caseId}\u0000${classId}`);
+    if (mask === undefined)
+      throw new DataError(`case ${caseId}: its mask of class ${classId} was not loaded before use`);
+    return mask;
+  }
+}
