@@ -46,8 +46,16 @@ function checkNode() {
 
 /** Finds the engine and a compiler, installs what the system lacks, builds the addon. */
 async function ensureEngine(tools, { search, allowed }) {
-  const { buildAddon, expectedBlas, findCompiler, INSTALL_ADVICE, locateEngine, readRecord, searchEngine } =
-    tools;
+  const {
+    blasAdvice,
+    buildAddon,
+    expectedBlas,
+    findCompiler,
+    locateEngine,
+    OTHER_ENGINES,
+    readRecord,
+    searchEngine,
+  } = tools;
   const recorded = search ? null : (readRecord(tools.BUILD_DIR)?.engine ?? null);
   const found = searchEngine({ recorded }).engine;
   const noCompiler = !process.env.CXX && !works(findCompiler);
@@ -56,12 +64,14 @@ async function ensureEngine(tools, { search, allowed }) {
     ...(noCompiler ? ['g++'] : []),
   ];
   if (missing.length > 0)
-    await installSystemPackages(missing, { allowed, advice: found ? '' : INSTALL_ADVICE });
+    await installSystemPackages(missing, { allowed, elsewhere: found ? '' : OTHER_ENGINES });
   const engine = found ?? locateEngine();
-  if (expectedBlas(engine).kind === 'reference') await replaceReferenceBlas(tools, allowed);
+  const advice = blasAdvice(expectedBlas(engine));
+  if (advice) await replaceReferenceBlas(advice, allowed);
 
   let compiling = null;
   const onProgress = (line) => {
+    if (compiling !== null) process.stdout.write('\n'); // it has waited for another build first
     compiling ??= performance.now();
     process.stdout.write(`setup: ${line} for libtorch ${engine.version} ... `);
   };
@@ -71,12 +81,12 @@ async function ensureEngine(tools, { search, allowed }) {
 }
 
 /** A slow engine is better than none: without the right to install, it is only said. */
-async function replaceReferenceBlas({ blasAdvice, expectedBlas, locateEngine }, allowed) {
+async function replaceReferenceBlas({ what }, allowed) {
   try {
     await installSystemPackages(['libopenblas0-pthread'], { allowed });
   } catch (error) {
     if (!(error instanceof StepError)) throw error;
-    console.log(`setup: ${blasAdvice(expectedBlas(locateEngine())).what}\n${error.message}`);
+    console.log(`setup: ${what}\n${error.message}`);
   }
 }
 

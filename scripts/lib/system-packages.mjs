@@ -9,50 +9,44 @@ const OLDEST_LIBTORCH = [1, 13];
 /**
  * Installs `packages` with apt.
  *
- * @param {{allowed: boolean, advice?: string}} options `allowed` false when the user forbade it
+ * @param {readonly string[]} packages
+ * @param {{allowed: boolean, elsewhere?: string}} options `allowed`: false when the user forbade it; `elsewhere`: other
+ * ways to get what is needed, told when apt cannot do it
  * @throws StepError (exit 4) with the exact command when this cannot be done here
  */
-export async function installSystemPackages(packages, { allowed, advice = '' }) {
-  const command = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+export async function installSystemPackages(packages, { allowed, elsewhere = '' }) {
+  const others = elsewhere && `\nOther ways:\n${elsewhere}`;
   const refuse = (why) => {
-    throw new StepError(
-      `${packages.join(', ')} needed, and ${why}.\n${advice || `Run as root:\n  ${command}`}`,
-      4,
-    );
+    throw new StepError(`needed: ${packages.join(', ')}. ${why}${others}`, 4);
   };
-  if (!existsSync('/usr/bin/apt-get')) refuse('there is no apt-get here');
-  const runAs = await privilege();
-  if (!allowed || !runAs) {
-    const why = allowed
-      ? 'this user is neither root nor may use sudo without a password'
-      : '--no-system-packages was given';
-    throw new StepError(
-      `${packages.join(', ')} needed, and ${why}. Run:\n  sudo sh -c '${command}'\nthen \`npm run setup\`.${advice && `\n${advice}`}`,
-      4,
-    );
-  }
+  if (!existsSync('/usr/bin/apt-get'))
+    refuse("There is no apt-get here: install them with this system's own tool.");
+  const command = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  const byHand = `Run\n  sudo sh -c '${command}'\nthen \`npm run setup\` again.`;
+  if (!allowed) refuse(`Nothing is installed because of --no-system-packages. ${byHand}`);
+  const root = await rootCommand();
+  if (!root) refuse(`This user is neither root nor may use sudo without a password. ${byHand}`);
+
   await step(`installing ${packages.join(', ')} with apt`, async () => {
     const apt = (...args) =>
-      run(runAs[0], [...runAs.slice(1), 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args]);
+      run(root[0], [...root.slice(1), 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args]);
     const update = await apt('update');
+    const updateFailure =
+      update.status === 0 ? '' : `\napt-get update had failed:\n${tail(update.output, 5)}`;
     if (packages.includes('libtorch-dev')) {
       const version = await candidateVersion('libtorch-dev');
-      if (!version || !isSupported(version)) {
-        const found = version
-          ? `offers libtorch-dev ${version}, older than ${OLDEST_LIBTORCH.join('.')}`
-          : 'has no libtorch-dev';
-        const hint = update.status === 0 ? '' : `\napt-get update failed:\n${tail(update.output, 5)}`;
-        throw new StepError(`apt ${found}.${hint}\n${advice}`, 4);
-      }
+      if (!version) refuse(`apt has no libtorch-dev.${updateFailure}`);
+      if (!isSupported(version))
+        refuse(`apt's libtorch-dev is ${version}, allowed ${OLDEST_LIBTORCH.join('.')} or later.`);
     }
     const install = await apt('install', '-y', '--no-install-recommends', ...packages);
     if (install.status !== 0)
-      throw new StepError(`apt-get failed (exit ${install.status}):\n${tail(install.output)}\n${advice}`, 4);
+      refuse(`apt-get failed (exit ${install.status}):\n${tail(install.output)}${updateFailure}`);
   });
 }
 
 /** How to run something as root: an `env` to start it with, behind sudo where needed; null when not possible. */
-async function privilege() {
+async function rootCommand() {
   if (process.getuid?.() === 0) return ['env'];
   const { status } = await run('sudo', ['-n', 'true']);
   return status === 0 ? ['sudo', '-n', 'env'] : null;

@@ -18,6 +18,7 @@ export {
   INSTALL_ADVICE,
   type LocateOptions,
   locateEngine,
+  OTHER_ENGINES,
   type SearchResult,
   SUPPORTED,
   searchEngine,

@@ -35,12 +35,17 @@ const TRIPLETS: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', ar
 const COMPILER_SEARCHES = new Set(['/usr/include', '/usr/local/include']);
 const CUDA_HEADERS = ['cuda_runtime_api.h', 'cublas_v2.h', 'cusparse.h', 'cusolverDn.h'];
 
-/** What to do when there is no engine; also printed by `npm run setup`. */
+/** Engines beside the system's package; also printed by `npm run setup`. */
+export const OTHER_ENGINES = [
+  '  GPU, or any other Linux:  pip install torch   (and a C++ compiler)',
+  '  or set LIBTORCH to a folder that holds include/ and lib/, such as a torch folder of pip.',
+].join('\n');
+
+/** What to do when there is no engine. */
 export const INSTALL_ADVICE = [
   'Install one of these, then run `npm run setup`:',
-  '  CPU (Debian 12 or newer, Ubuntu 24.04 or newer):  apt-get install libtorch-dev libopenblas0-pthread g++',
-  '  GPU, or any other Linux:                          pip install torch   (and a C++ compiler)',
-  'or set LIBTORCH to a folder that holds include/ and lib/, such as a torch folder of pip.',
+  '  CPU, on Debian 12, Ubuntu 24.04 or newer:  apt-get install libtorch-dev libopenblas0-pthread g++',
+  OTHER_ENGINES,
 ].join('\n');
 
 /**

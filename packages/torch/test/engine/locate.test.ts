@@ -140,12 +140,12 @@ describe('locateEngine', () => {
       `Python (${python})`,
       'libtorch 1.9.0, allowed >= 1.13, < 3',
       'system package',
+      'apt-get install libtorch-dev',
+      'pip install torch',
+      'npm run setup',
     ]) {
       expect(text).toContain(part);
     }
-    expect(text).toMatch(
-      /apt-get install libtorch-dev.*pip install torch.*npm run setup|npm run setup[^]*pip install torch/s,
-    );
   });
 
   it('survives interpreters that answer nonsense, fail, or hang', () => {
