@@ -65,7 +65,7 @@ export async function readAt(
 /** Memory for `lengthBytes`, not zeroed, at the start of an `ArrayBuffer` of its own (aligned for every dtype). */
 export function allocateBytes(who: string, lengthBytes: number): Uint8Array {
   try {
-    return Buffer.allocUnsafeSlow(lengthBytes);
+    return new Uint8Array(Buffer.allocUnsafeSlow(lengthBytes).buffer);
   } catch (error) {
     throw new DataError(`${who}: ${lengthBytes} bytes asked for at once, more than this machine gives.`, {
       cause: error,
