@@ -6,3 +6,11 @@ export * as init from './init.ts';
 export { initialise } from './init.ts';
 export * from './layers.ts';
 export { Buffer, Layer, Module, Parameter, Sequential } from './module.ts';
+export {
+  type KeyPattern,
+  type LoadStateOptions,
+  type LoadStateReport,
+  loadStateDict,
+  type StateSource,
+  saveStateDict,
+} from './state-dict.ts';

@@ -1,0 +1,56 @@
+// SAM-Med2D's adapter (Cheng 2023), run beside the MLP of an image encoder block on the same normalised tokens: channels are
+// weighted by squeeze-and-excitation, then a strided convolution and a transposed one look at the neighbourhood. Its output is
+// normalised, so a fresh adapter is not near the identity.
+// Shapes: B images, H W grid (even), C channels.
+
+import { type Generator, nn, type Tensor } from '@maskrank/torch';
+
+const { init } = nn;
+
+class AdapterConv extends nn.Conv2d {
+  override resetParameters(generator: Generator): void {
+    init.kaimingNormal_(this.weight, { mode: 'fanOut', generator });
+  }
+}
+class AdapterConvTranspose extends nn.ConvTranspose2d {
+  override resetParameters(generator: Generator): void {
+    init.kaimingNormal_(this.weight, { mode: 'fanOut', generator });
+  }
+}
+
+export class Adapter extends nn.Layer {
+  readonly norm: nn.LayerNorm;
+  readonly channel: nn.Sequential;
+  readonly spatial: nn.Sequential;
+
+  constructor(
+    dim: number,
+    options: {
+      /** Hidden channels of the channel weights, as a part of `dim`. */ readonly ratio?: number;
+    } = {},
+  ) {
+    super();
+    const hidden = Math.floor(dim * (options.ratio ?? 0.25));
+    this.norm = new nn.LayerNorm(dim); // eps 1e-5, unlike the encoder's other norms
+    this.channel = new nn.Sequential(
+      new nn.Linear(dim, hidden, { bias: false }),
+      new nn.ReLU(),
+      new nn.Linear(hidden, dim, { bias: false }),
+      new nn.Sigmoid(),
+    );
+    this.spatial = new nn.Sequential(
+      new AdapterConv(dim, dim, 3, { stride: 2, padding: 1, bias: false }),
+      new nn.ReLU(),
+      new AdapterConvTranspose(dim, dim, 4, { stride: 2, padding: 1, bias: false }),
+      new nn.ReLU(),
+    );
+  }
+
+  /** x [B, H, W, C] -> [B, H, W, C] */
+  override forward(x: Tensor): Tensor {
+    const weights = this.channel.forward(x.mean([1, 2])); // [B, C]
+    const weighted = x.mul(weights.unsqueeze(1).unsqueeze(1)).permute([0, 3, 1, 2]); // [B, C, H, W]
+    const spatial = this.spatial.forward(weighted).permute([0, 2, 3, 1]); // [B, H, W, C]
+    return this.norm.forward(x.add(spatial));
+  }
+}

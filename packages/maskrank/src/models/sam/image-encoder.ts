@@ -1,0 +1,113 @@
+// Image encoder of SAM and SAM-Med2D: a vision transformer (Dosovitskiy 2021; Li 2022, ViTDet) over patches, with attention in
+// windows except in a few global blocks, optional adapters, and a convolutional neck.
+// Shapes: B images, H W token grid, C channels of a token, E channels of the embedding.
+
+import { type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
+import { Adapter } from './adapter.ts';
+import { Attention, type Windowing } from './attention.ts';
+import { gridSize, type ImageEncoderConfig, type SamConfig } from './config.ts';
+import { MlpBlock, rows, VitLinear } from './layers.ts';
+
+const { init } = nn;
+const EPS = 1e-6;
+
+/** Non-overlapping patches to tokens: a convolution whose stride is its kernel, done as a product of matrices. */
+class PatchEmbed extends nn.Layer {
+  readonly proj: nn.Conv2d;
+  readonly #patch: number;
+
+  constructor(patch: number, inChannels: number, dim: number) {
+    super();
+    this.#patch = patch;
+    this.proj = new nn.Conv2d(inChannels, dim, patch, { stride: patch });
+  }
+  /** x [B, 3, p H, p W] -> [B, H, W, C] */
+  override forward(x: Tensor): Tensor {
+    const p = this.#patch;
+    const [b, c, height, width] = x.shape as [number, number, number, number];
+    const patches = x
+      .reshape([b, c, height / p, p, width / p, p])
+      .permute([0, 2, 4, 1, 3, 5]) // [B, H, W, 3, p, p]
+      .reshape([b, height / p, width / p, c * p * p]);
+    return rows(patches, this.proj.weight.flatten(1), this.proj.bias);
+  }
+}
+
+export class Block extends nn.Module {
+  readonly norm1: nn.LayerNorm;
+  readonly attn: Attention;
+  readonly norm2: nn.LayerNorm;
+  readonly mlp: MlpBlock;
+  readonly Adapter: Adapter | null;
+  /** Side of the attention windows; null in a global block. */
+  readonly windowSide: number | null;
+
+  constructor(config: ImageEncoderConfig, windowSide: number | null, grid: number) {
+    super();
+    const { dim, heads, qkvBias, relativePositions, mlpRatio } = config;
+    this.windowSide = windowSide;
+    this.norm1 = new nn.LayerNorm(dim, { eps: EPS });
+    const relativeSide = relativePositions ? (windowSide ?? grid) : null;
+    this.attn = new Attention(dim, { heads, qkvBias, relativeSide });
+    this.norm2 = new nn.LayerNorm(dim, { eps: EPS });
+    this.mlp = new MlpBlock(dim, Math.floor(dim * mlpRatio), 'gelu', VitLinear);
+    this.Adapter = config.adapters ? new Adapter(dim) : null;
+  }
+
+  /** x [B, H, W, C] -> [B, H, W, C] */
+  forward(x: Tensor, windowing: Windowing): Tensor {
+    const attended = x.add(this.attn.forward(this.norm1.forward(x), this.windowSide, windowing));
+    const normal = this.norm2.forward(attended);
+    const out = attended.add(this.mlp.forward(normal));
+    return this.Adapter === null ? out : out.add(this.Adapter.forward(normal));
+  }
+}
+
+export class ImageEncoder extends nn.Layer {
+  readonly patch_embed: PatchEmbed;
+  readonly pos_embed: nn.Parameter | null; // [1, H, W, C]
+  readonly blocks: readonly Block[];
+  readonly neck: nn.Sequential;
+  /** `padded` computes windows as the reference does, for comparison; the numbers are the same. */
+  windowing: Windowing = 'exact';
+
+  constructor(config: Pick<SamConfig, 'imageSize' | 'patchSize' | 'inChannels' | 'embedDim' | 'encoder'>) {
+    super();
+    const { patchSize, inChannels, embedDim, encoder } = config;
+    const grid = gridSize(config);
+    this.patch_embed = new PatchEmbed(patchSize, inChannels, encoder.dim);
+    this.pos_embed = encoder.absolutePositions ? new nn.Parameter(zeros([1, grid, grid, encoder.dim])) : null;
+    this.blocks = Array.from({ length: encoder.depth }, (_, i) => {
+      const windowSide = encoder.globalBlocks.includes(i) ? null : encoder.windowSize;
+      return new Block(encoder, windowSide, grid);
+    });
+    this.neck = new nn.Sequential(
+      new nn.Conv2d(encoder.dim, embedDim, 1, { bias: false }),
+      new nn.LayerNorm2d(embedDim),
+      new nn.Conv2d(embedDim, embedDim, 3, { padding: 1, bias: false }),
+      new nn.LayerNorm2d(embedDim),
+    );
+  }
+
+  override resetParameters(generator: Generator): void {
+    if (this.pos_embed !== null) init.truncatedNormal_(this.pos_embed, 0.02, generator);
+  }
+
+  /** Normalised images [B, 3, S, S] -> embeddings [B, E, H, W]. */
+  override forward(images: Tensor): Tensor {
+    const tokens = this.tokens(images);
+    return this.neck.forward(tokens.permute([0, 3, 1, 2]));
+  }
+
+  /** The tokens after the last block, [B, H, W, C]; `visit` sees each stage's output. */
+  tokens(images: Tensor, visit: (stage: 'patch_embed' | number, tokens: Tensor) => void = () => {}): Tensor {
+    const patches = this.patch_embed.forward(images); // [B, H, W, C]
+    visit('patch_embed', patches);
+    const start = this.pos_embed === null ? patches : patches.add(this.pos_embed);
+    return this.blocks.reduce((x, block, i) => {
+      const y = block.forward(x, this.windowing);
+      visit(i, y);
+      return y;
+    }, start);
+  }
+}

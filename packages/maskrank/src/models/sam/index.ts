@@ -1,0 +1,9 @@
+// SAM and SAM-Med2D.
+
+export { attend, type Windowing } from './attention.ts';
+export * from './config.ts';
+export { ImageEncoder } from './image-encoder.ts';
+export { type DecoderOutput, MaskDecoder } from './mask-decoder.ts';
+export { logitsToCanvas, logitsToOriginal } from './postprocess.ts';
+export { PromptEncoder, type PromptTensors } from './prompt-encoder.ts';
+export { createSam, pickBest, pickHead, Sam } from './sam.ts';

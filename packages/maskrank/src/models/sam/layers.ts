@@ -1,0 +1,74 @@
+// Small layers that the parts of SAM share: the image encoder's linear layer, MLPs, and linear maps over the last dimension.
+// Shapes: T tokens, C channels.
+
+import { type Generator, nn, type Tensor } from '@maskrank/torch';
+
+const { F, init } = nn;
+
+/** A linear map of the last dimension, done as one product of matrices: [..., in] -> [..., out]. */
+export function rows(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+  if (x.ndim === 2) return F.linear(x, weight, bias);
+  const flat = F.linear(x.reshape([-1, x.size(-1)]), weight, bias);
+  return flat.view([...x.shape.slice(0, -1), weight.size(0)]);
+}
+
+/**
+ * Exact GELU. The flat view matters: libtorch 1.13 with oneDNN computes a wrong gradient, silently, where the gradient that
+ * comes in is laid out otherwise than x; through a flat view it always comes in row-major.
+ */
+export function gelu(x: Tensor): Tensor {
+  return x.reshape([-1]).gelu().view(x.shape);
+}
+export class Gelu extends nn.Layer {
+  override forward(x: Tensor): Tensor {
+    return gelu(x);
+  }
+}
+
+/** Linear layer of a vision transformer: starts from a normal distribution cut at two deviations of 0.02, bias 0. */
+export class VitLinear extends nn.Linear {
+  override resetParameters(generator: Generator): void {
+    init.truncatedNormal_(this.weight, 0.02, generator);
+    if (this.bias !== null) init.constant_(this.bias, 0);
+  }
+  override forward(x: Tensor): Tensor {
+    return rows(x, this.weight, this.bias);
+  }
+}
+
+/** lin2(activation(lin1(x))), the MLP of a transformer block. */
+export class MlpBlock extends nn.Layer {
+  readonly lin1: nn.Linear;
+  readonly lin2: nn.Linear;
+  readonly #activation: 'gelu' | 'relu';
+
+  constructor(
+    dim: number,
+    hidden: number,
+    activation: 'gelu' | 'relu',
+    linear: typeof nn.Linear = nn.Linear,
+  ) {
+    super();
+    this.lin1 = new linear(dim, hidden);
+    this.lin2 = new linear(hidden, dim);
+    this.#activation = activation;
+  }
+  override forward(x: Tensor): Tensor {
+    const hidden = this.lin1.forward(x); // [..., hidden]
+    return this.lin2.forward(this.#activation === 'gelu' ? gelu(hidden) : hidden.relu()); // [..., C]
+  }
+}
+
+/** Linear layers with ReLU between them (hypernetworks and the IoU head). */
+export class Mlp extends nn.Layer {
+  readonly layers: readonly nn.Linear[];
+
+  constructor(inDim: number, hidden: number, outDim: number, depth: number) {
+    super();
+    const sizes = [inDim, ...new Array<number>(depth - 1).fill(hidden), outDim];
+    this.layers = sizes.slice(1).map((size, i) => new nn.Linear(sizes[i] as number, size));
+  }
+  override forward(x: Tensor): Tensor {
+    return this.layers.reduce((y, layer, i) => layer.forward(i === 0 ? y : y.relu()), x);
+  }
+}

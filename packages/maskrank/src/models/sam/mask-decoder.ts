@@ -1,0 +1,128 @@
+// Mask decoder of SAM (Kirillov 2023, fig. 14): output tokens and prompt tokens meet the image embedding in a two-way
+// transformer; each mask token gives, through a small network, the weights of a dot product with the upscaled image.
+// The upscaling convolutions have stride = kernel, so each place is upscaled for itself: they are done as matrix products on
+// places, and only the finished masks are put into image order. Holds no image state. Not here: resizing masks (postprocess.ts).
+// Shapes: N prompts, T prompt tokens, M masks, C channels, G grid side, L = G G places.
+
+import { cat, type Generator, nn, op, type Tensor } from '@maskrank/torch';
+import type { SamConfig } from './config.ts';
+import { Gelu, gelu, Mlp, rows } from './layers.ts';
+import { TwoWayTransformer } from './two-way-transformer.ts';
+
+/** Of SAM's LayerNorm2d. */
+const NORM_EPS = 1e-6;
+const bernoulliInPlace = op('aten::bernoulli_.float');
+const emptyLike = op('aten::new_empty');
+
+export type DecoderInput = {
+  /** [N, C, G, G], or [1, C, G, G] for N prompts of one image. */
+  readonly imageEmbeddings: Tensor;
+  /** [1, C, G, G] */
+  readonly imagePe: Tensor;
+  /** [N, T, C] */
+  readonly sparse: Tensor;
+  /** [N, C, G, G] */
+  readonly dense: Tensor;
+};
+
+export type DecoderOutput = {
+  /** Logits of the masks at a quarter of the canvas: [N, M, 4 G, 4 G]. */
+  readonly masks: Tensor;
+  /** Predicted IoU of each mask: [N, M]. */
+  readonly iou: Tensor;
+};
+
+export class MaskDecoder extends nn.Module {
+  readonly transformer: TwoWayTransformer;
+  readonly iou_token: nn.Embedding;
+  readonly mask_tokens: nn.Embedding;
+  readonly output_upscaling: nn.Sequential;
+  readonly output_hypernetworks_mlps: readonly Mlp[];
+  readonly iou_prediction_head: Mlp;
+
+  /**
+   * Probability with which whole channels are dropped before each of the two upscaling convolutions, for each prompt anew;
+   * 0 is off. It has no parameters and does not follow train() or eval(): it is on when set, for training and for proposals.
+   */
+  dropoutP = 0;
+  /** Stream for the dropped channels; null: the engine's own. */
+  dropoutGenerator: Generator | null = null;
+
+  constructor({ embedDim, decoder }: Pick<SamConfig, 'embedDim' | 'decoder'>) {
+    super();
+    const count = decoder.multimaskOutputs + 1;
+    this.transformer = new TwoWayTransformer(embedDim, decoder);
+    this.iou_token = new nn.Embedding(1, embedDim);
+    this.mask_tokens = new nn.Embedding(count, embedDim);
+    this.output_upscaling = new nn.Sequential(
+      new nn.ConvTranspose2d(embedDim, embedDim / 4, 2, { stride: 2 }),
+      new nn.LayerNorm2d(embedDim / 4),
+      new Gelu(),
+      new nn.ConvTranspose2d(embedDim / 4, embedDim / 8, 2, { stride: 2 }),
+      new Gelu(),
+    );
+    this.output_hypernetworks_mlps = Array.from(
+      { length: count },
+      () => new Mlp(embedDim, embedDim, embedDim / 8, 3),
+    );
+    this.iou_prediction_head = new Mlp(embedDim, decoder.iouHeadDim, count, decoder.iouHeadDepth);
+  }
+
+  /** `multimask`: the heads for ambiguous prompts (1 to 3); else the one for unambiguous ones (0). */
+  forward({ imageEmbeddings, imagePe, sparse, dense }: DecoderInput, multimask: boolean): DecoderOutput {
+    const n = sparse.size(0);
+    const count = this.mask_tokens.weight.size(0);
+    const output = cat([this.iou_token.weight, this.mask_tokens.weight]); // [1 + M, C]
+    const tokens = cat([output.unsqueeze(0).expand([n, count + 1, output.size(1)]), sparse], 1);
+    const places = imageEmbeddings.add(dense).flatten(2).transpose(1, 2); // [N, L, C]
+    const pe = imagePe.flatten(2).transpose(1, 2); // [1, L, C]
+    const { tokens: told, image } = this.transformer.forward(places, pe, tokens);
+    const heads = multimask ? { from: 1, to: count } : { from: 0, to: 1 };
+    const masks = this.#masks(told, image, imageEmbeddings.size(2), heads);
+    const iou = this.iou_prediction_head.forward(told.select(1, 0)).slice(1, heads.from, heads.to); // [N, M]
+    return { masks, iou };
+  }
+
+  #masks(told: Tensor, image: Tensor, side: number, heads: { from: number; to: number }): Tensor {
+    const n = told.size(0);
+    const upscaled = this.#upscale(image); // [N, L 16, C / 8]
+    const weights = this.output_hypernetworks_mlps
+      .slice(heads.from, heads.to)
+      .map((mlp, i) => mlp.forward(told.select(1, 1 + heads.from + i)).unsqueeze(1)); // [N, 1, C / 8] each
+    const logits = cat(weights, 1).bmm(upscaled.transpose(1, 2)); // [N, M, L 16]
+    return logits
+      .view([n, weights.length, side, side, 2, 2, 2, 2]) // row, column, then (row, column) within each doubling
+      .permute([0, 1, 2, 4, 6, 3, 5, 7])
+      .reshape([n, weights.length, 4 * side, 4 * side]);
+  }
+
+  /** image [N, L, C] -> [N, L 16, C / 8]; the 16 are (row, column) of the first doubling, then of the second. */
+  #upscale(image: Tensor): Tensor {
+    const [first, norm, , second] = this.output_upscaling.layers as unknown as readonly [
+      nn.ConvTranspose2d,
+      nn.LayerNorm2d,
+      unknown,
+      nn.ConvTranspose2d,
+    ];
+    const n = image.size(0);
+    const once = double(this.#dropChannels(image), first); // [N, L 4, C / 4]
+    const normal = gelu(nn.F.layerNorm(once, [once.size(-1)], norm.weight, norm.bias, NORM_EPS));
+    return gelu(double(this.#dropChannels(normal), second)).view([n, -1, second.weight.size(1)]);
+  }
+
+  /** x [N, places, channels] without the channels that chance picks, the rest scaled up. */
+  #dropChannels(x: Tensor): Tensor {
+    const keepP = 1 - this.dropoutP;
+    if (keepP === 1) return x;
+    const kept = bernoulliInPlace(emptyLike(x, [x.size(0), 1, x.size(2)]), keepP, this.dropoutGenerator);
+    return x.mul(kept.div(keepP));
+  }
+}
+
+/** A transposed 2x2 convolution of stride 2 on places: [N, places, in] -> [N, places 4, out]. */
+function double(x: Tensor, conv: nn.ConvTranspose2d): Tensor {
+  const [inChannels, outChannels] = conv.weight.shape as [number, number];
+  const weight = conv.weight.permute([2, 3, 1, 0]).reshape([4 * outChannels, inChannels]); // rows: (row, column, out)
+  const y = rows(x, weight, conv.bias === null ? null : conv.bias.repeat([4])); // [N, places, 4 out]
+  return y.view([x.size(0), -1, outChannels]);
+}
