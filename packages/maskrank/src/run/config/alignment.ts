@@ -101,7 +101,18 @@ export const alignment = z
     loss: z
       .strictObject({
         kind: z
-          .enum(['sigmoid', 'plackett-luce', 'all-pairs', 'ipo', 'robust'])
+          .enum([
+            'sigmoid',
+            'plackett-luce',
+            'all-pairs',
+            'all-pairs-own-region',
+            'best-worst',
+            'ipo',
+            'pairwise-ipo',
+            'hinge',
+            'conservative',
+            'robust',
+          ])
           .default('sigmoid')
           .describe('Eq. 5 of the paper, or a form that was equal within noise'),
         reduction: z

@@ -1,0 +1,162 @@
+// One round of proposals: the candidates of every unit under the policy of the moment, stored so that a person can judge
+// them, a stopped run can go on with exactly these, and the report can show them.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Generator as EngineStream, type Tensor } from '@maskrank/torch';
+import { DataError } from '@maskrank/torch/errors';
+import { readSafetensors, type TensorData, writeSafetensors } from '@maskrank/torch/io';
+import { pickBest } from '../../models/sam/index.ts';
+import { type ArtefactHeader, headerFromMetadata, headerToMetadata, refuseStale } from '../../run/header.ts';
+import { Random } from '../../util/random.ts';
+import { CANDIDATES } from '../coefficients.ts';
+import { type AlignUnit, forChunks, type PolicyOptions } from '../policy.ts';
+import { type Candidates, candidatesHash, packCandidates, regionSize } from './candidates.ts';
+import { type GeneratorContext, type GeneratorOptions, generate } from './generators.ts';
+
+/** The proposals of one unit. */
+export type Proposal = {
+  readonly caseId: string;
+  readonly classId: number;
+  readonly candidates: Candidates;
+  /** Head of the policy that made them, which stage 2 keeps to. */
+  readonly head: number;
+  /** |D|, pixels. */
+  readonly regionPx: number;
+  /** Content hash of the candidates. */
+  readonly hash: string;
+};
+
+export type RoundOptions = {
+  readonly policy: PolicyOptions;
+  readonly options: GeneratorOptions;
+  readonly round: number;
+  readonly seed: number;
+  readonly signal: AbortSignal;
+  /** For generators that look at changed views: embeddings of the units' images as `view` shows them. */
+  readonly embedViews?: (units: readonly AlignUnit[]) => GeneratorContext['embedView'];
+  readonly onProgress?: (done: number, total: number) => void;
+};
+
+/** Makes the proposals of `units` with the policy as it stands. Draws from streams named by seed, round and chunk. */
+export function propose(units: readonly AlignUnit[], o: RoundOptions): Proposal[] {
+  const { imageSize } = o.policy.sam.config;
+  const proposals: Proposal[] = [];
+  o.policy.sam.eval();
+  forChunks(
+    o.policy,
+    units,
+    (chunk, { embeddings, prompts, decoded }, start) => {
+      const random = new Random(`${o.seed}/proposals/${o.round}/${start}`);
+      const embedView = o.embedViews?.(chunk);
+      const context: GeneratorContext = {
+        sam: o.policy.sam,
+        embeddings,
+        prompts,
+        canvasPrompts: chunk.map((unit) => unit.prompt),
+        layout: o.policy.layout,
+        decoded,
+        heads: pickBest(decoded).head,
+        imageSize,
+        options: o.options,
+        dropoutStream: EngineStream.seeded(random.int(0, 0x7fffffff)),
+        random,
+        ...(embedView === undefined ? {} : { embedView }),
+      };
+      proposals.push(...unpack(chunk, generate(o.options.generator, context), context.heads, imageSize));
+      o.onProgress?.(start + chunk.length, units.length);
+    },
+    o.signal,
+  );
+  return proposals;
+}
+
+function unpack(units: readonly AlignUnit[], masks: Tensor, heads: Tensor, side: number): Proposal[] {
+  const bytes = masks.toTypedArray() as Uint8Array; // [B, K, S, S]
+  const picked = heads.toTypedArray() as BigInt64Array;
+  const size = CANDIDATES * side * side;
+  return units.map(({ caseId, classId }, i) => {
+    const candidates = packCandidates(bytes.subarray(i * size, (i + 1) * size), CANDIDATES, side, side);
+    return {
+      caseId,
+      classId,
+      candidates,
+      head: Number(picked[i]),
+      regionPx: regionSize(candidates),
+      hash: candidatesHash(candidates),
+    };
+  });
+}
+
+/** RUN/proposals/round-003.safetensors */
+export const roundPath = (folder: string, round: number): string =>
+  join(folder, `round-${String(round).padStart(3, '0')}.safetensors`);
+
+/** Stores a round; the old or the new file stands, whenever this is killed. */
+export async function writeRound(
+  path: string,
+  proposals: readonly Proposal[],
+  header: ArtefactHeader,
+  facts: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const [first] = proposals;
+  const { width, height, bits } = first?.candidates ?? { width: 0, height: 0, bits: [] };
+  const bytes = bits[0]?.length ?? 0;
+  const data = new Uint8Array(proposals.length * bits.length * bytes);
+  for (const [i, { candidates }] of proposals.entries()) {
+    for (const [k, packed] of candidates.bits.entries()) data.set(packed, (i * bits.length + k) * bytes);
+  }
+  const tensors = new Map<string, TensorData>([
+    ['candidates', { dtype: 'U8', shape: [proposals.length, bits.length, bytes], data }],
+    ['heads', { dtype: 'I32', shape: [proposals.length], data: Int32Array.from(proposals, (p) => p.head) }],
+  ]);
+  const units = proposals.map(({ caseId, classId, hash }) => [caseId, classId, hash]);
+  await writeSafetensors(path, tensors, {
+    ...headerToMetadata(header),
+    size: JSON.stringify({ width, height }),
+    units: JSON.stringify(units),
+    facts: JSON.stringify(facts),
+  });
+}
+
+/** Reads a round back; undefined when there is none. Throws DataError when it is stale or damaged. */
+export async function readRound(
+  path: string,
+  expected: { readonly header: ArtefactHeader; readonly rerun: string } | null,
+): Promise<{ proposals: Proposal[]; facts: Record<string, unknown> } | undefined> {
+  if (!existsSync(path)) return undefined;
+  const { tensors, metadata } = await readSafetensors(path);
+  if (expected !== null)
+    refuseStale(path, headerFromMetadata(metadata), { ...expected.header, rerun: expected.rerun });
+  const packed = tensors.get('candidates');
+  const heads = tensors.get('heads');
+  if (
+    packed === undefined ||
+    heads === undefined ||
+    metadata.units === undefined ||
+    metadata.size === undefined
+  ) {
+    throw new DataError(
+      `${path}: is no round of proposals (candidates, heads, units and size are needed). Make it anew: maskrank propose`,
+    );
+  }
+  const { width, height } = JSON.parse(metadata.size) as { width: number; height: number };
+  const [, count, bytes] = packed.shape as [number, number, number];
+  const proposals = (JSON.parse(metadata.units) as [string, number, string][]).map(
+    ([caseId, classId, hash], i) => {
+      const bits = Array.from({ length: count }, (_, k) =>
+        (packed.data as Uint8Array).slice((i * count + k) * bytes, (i * count + k + 1) * bytes),
+      );
+      const candidates = { width, height, bits };
+      return {
+        caseId,
+        classId,
+        candidates,
+        head: Number(heads.data[i]),
+        regionPx: regionSize(candidates),
+        hash,
+      };
+    },
+  );
+  return { proposals, facts: JSON.parse(metadata.facts ?? '{}') };
+}
