@@ -5,7 +5,7 @@
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { EngineError } from '../errors.ts';
 import { BLAS_NAMES, type Blas, blasAdvice, loadedBlas, ownMaps } from './blas.ts';
-import { loadEngine } from './load.ts';
+import { type LoadOptions, loadEngine } from './load.ts';
 import { INSTALL_ADVICE } from './locate.ts';
 import type { EngineRecord } from './types.ts';
 
@@ -51,7 +51,10 @@ export type DoctorReport = {
 const SLOW_GFLOPS_PER_THREAD = 6;
 
 /** Collects everything; never throws for a missing or broken engine. */
-export async function doctorReport(probes: EngineProbes = {}): Promise<DoctorReport> {
+export async function doctorReport(
+  probes: EngineProbes = {},
+  options: LoadOptions = {},
+): Promise<DoctorReport> {
   const problems: Problem[] = [];
   const probe = async <T>(name: string, ask: (() => T | Promise<T>) | undefined): Promise<T | null> => {
     if (!ask || !loaded) return null;
@@ -62,7 +65,7 @@ export async function doctorReport(probes: EngineProbes = {}): Promise<DoctorRep
       return null;
     }
   };
-  const loaded = tryLoad(problems);
+  const loaded = tryLoad(problems, options);
   const configuration = await probe('build configuration', probes.buildConfiguration);
   const gflops = await probe('speed of a matrix product', probes.measureGflops);
   const threads = await probe('threads', probes.threads);
@@ -98,12 +101,12 @@ export async function doctorReport(probes: EngineProbes = {}): Promise<DoctorRep
   };
 }
 
-function tryLoad(problems: Problem[]): { record: EngineRecord; file: string } | null {
+function tryLoad(problems: Problem[], options: LoadOptions): { record: EngineRecord; file: string } | null {
   try {
-    return loadEngine();
+    return loadEngine(options);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
-    problems.push({ what: error.message, fix: `npm run setup\n${INSTALL_ADVICE}` });
+    problems.push({ what: error.message, fix: INSTALL_ADVICE });
     return null;
   }
 }

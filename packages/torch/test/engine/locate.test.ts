@@ -150,13 +150,13 @@ describe('locateEngine', () => {
 
   it('survives interpreters that answer nonsense, fail, or hang', () => {
     const folder = temporaryFolder();
-    const ask = (script: string) => {
+    const ask = (script: string, pythonTimeoutMs = 10_000) => {
       write(join(folder, 'bin/python3'), `#!/bin/sh\n${script}\n`, 0o755);
-      return searchEngine({ ...machine(folder), pythonTimeoutMs: 300 }).attempts[1]?.found;
+      return searchEngine({ ...machine(folder), pythonTimeoutMs }).attempts[1]?.found;
     };
     expect(ask('echo hello')).toBe('answered "hello\\n" instead of where torch is');
     expect(ask('exit 3')).toBe('could not be asked (exit 3)');
-    expect(ask('exec sleep 20')).toBe('no answer within 300 ms');
+    expect(ask('exec sleep 20', 300)).toBe('no answer within 300 ms');
   });
 });
 

@@ -58,10 +58,10 @@ describe('withLock', () => {
 
   it('stays fresh while the work lasts', async () => {
     const file = join(temporaryFolder(), 'lock');
-    const long = withLock(file, () => sleep(400, 'long'), { ...QUICK, abandonedMs: 100 });
+    const long = withLock(file, () => sleep(900, 'long'), { ...QUICK, abandonedMs: 400 });
     await sleep(20);
     held(file, { ...JSON.parse(readFileSync(file, 'utf8')), host: 'elsewhere' }); // only its age can tell now
-    const second = withLock(file, async () => 'second', { ...QUICK, abandonedMs: 100 });
+    const second = withLock(file, async () => 'second', { ...QUICK, abandonedMs: 400 });
     expect(await Promise.race([long, second])).toBe('long');
     expect(await second).toBe('second');
   });
