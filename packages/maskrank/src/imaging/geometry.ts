@@ -239,7 +239,7 @@ function shrinkMaskByArea<M extends Mask | LabelMap>(mask: M, size: Size): M {
         data: Float32Array.from(mask.data, (v) => (v === id ? 1 : 0)),
       },
       size,
-      { filter: 'box' },
+      { filter: 'area' },
     ).data;
     const largest = cover.reduce((a, b) => Math.max(a, b), 0);
     const threshold = Math.min(0.5, largest) - 1e-6;

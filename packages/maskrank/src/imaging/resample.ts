@@ -9,16 +9,29 @@ import type { Size } from './types.ts';
 /** Anything row-major with interleaved channels; the number of channels follows from the length of `data`. */
 export type Raster<T> = Size & { readonly data: T };
 
-/** Weight of a source pixel at distance `x` (in source pixels, widened when shrinking), and where it becomes zero. */
-type Filter = { readonly support: number; readonly weight: (x: number) => number };
+/**
+ * A kernel by the distance of a source pixel's centre, px; `widen` (1 or more) is how much wider it is for shrinking.
+ * Weights need not add up to one.
+ */
+type Filter = {
+  /** Distance from which on the weight is zero, px. */
+  readonly support: (widen: number) => number;
+  readonly weight: (distancePx: number, widen: number) => number;
+};
 
 const FILTERS = {
-  /** Mean of the covered area. */
-  box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
+  /** Mean over the covered area, pixels at its rim counted by their share (OpenCV's INTER_AREA when shrinking). */
+  area: {
+    support: (widen) => widen / 2 + 0.5,
+    weight: (distance, widen) => Math.min(1, Math.max(0, widen / 2 + 0.5 - Math.abs(distance))),
+  },
   /** Bilinear. */
-  triangle: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
+  triangle: {
+    support: (widen) => widen,
+    weight: (distance, widen) => Math.max(0, 1 - Math.abs(distance / widen)),
+  },
   /** Bicubic with a = -0.5, as Pillow. */
-  cubic: { support: 2, weight: cubicWeight },
+  cubic: { support: (widen) => 2 * widen, weight: (distance, widen) => cubicWeight(distance / widen) },
 } satisfies Record<string, Filter>;
 
 export type FilterName = keyof typeof FILTERS;
@@ -98,7 +111,7 @@ export function shrinkToFit<R extends Raster<Uint8Array>>(raster: R, longestSide
   const scale = longestSidePx / Math.max(raster.width, raster.height);
   if (scale >= 1) return raster;
   const shrink = (side: number): number => Math.max(1, Math.round(side * scale));
-  return resize(raster, { width: shrink(raster.width), height: shrink(raster.height) }, { filter: 'box' });
+  return resize(raster, { width: shrink(raster.width), height: shrink(raster.height) }, { filter: 'area' });
 }
 
 /** For every target pixel the first source pixel and `count` weights that sum to one (zero beyond the kernel). */
@@ -113,7 +126,7 @@ type Taps = {
 function makeTaps(source: number, target: number, filter: Filter, antialias: boolean): Taps {
   const scale = source / target;
   const widen = antialias ? Math.max(scale, 1) : 1;
-  const support = filter.support * widen;
+  const support = filter.support(widen);
   const count = Math.min(source, Math.ceil(support) * 2 + 1);
   const first = new Int32Array(target);
   const weights = new Float64Array(target * count);
@@ -125,7 +138,7 @@ function makeTaps(source: number, target: number, filter: Filter, antialias: boo
     const start = Math.min(from, source - count);
     let sum = 0;
     for (let j = from; j < to; j++) {
-      const weight = filter.weight((j - center + 0.5) / widen);
+      const weight = filter.weight(j - center + 0.5, widen);
       weights[i * count + j - start] = weight;
       sum += weight;
     }

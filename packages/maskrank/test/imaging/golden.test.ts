@@ -1,8 +1,8 @@
 // The reference implementations' numbers for everything in imaging/.
 
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { readSafetensors } from '@maskrank/torch/io';
 import { describe, expect, it } from 'vitest';
 import { morphology } from '../../src/golden/morphology.ts';
@@ -11,7 +11,11 @@ import { transforms } from '../../src/golden/transforms.ts';
 
 // The fixtures are not part of the repository: MASKRANK_GOLDEN names their folder, else the one beside the checkout is used.
 const dir = process.env.MASKRANK_GOLDEN ?? resolve(import.meta.dirname, '../../../../../shared/golden');
-const families = { sammed2d_preprocess: preprocess, sam_transforms: transforms, saliency_morphology: morphology };
+const families = {
+  sammed2d_preprocess: preprocess,
+  sam_transforms: transforms,
+  saliency_morphology: morphology,
+};
 
 describe.skipIf(!existsSync(dir))('golden fixtures of imaging (skipped where their folder is absent)', () => {
   it.each(Object.entries(families))('%s', async (name, check) => {
