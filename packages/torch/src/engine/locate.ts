@@ -33,7 +33,14 @@ export const SUPPORTED = { min: [1, 13], below: [3, 0], text: '>= 1.13, < 3' } a
 
 const TRIPLETS: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 const COMPILER_SEARCHES = new Set(['/usr/include', '/usr/local/include']);
-const CUDA_HEADERS = ['cuda_runtime_api.h', 'cublas_v2.h', 'cusparse.h', 'cusolverDn.h'];
+// The first of each folder that CUDA's packages come in; pip's torch brings all but the compiler's crt/.
+const CUDA_HEADERS = [
+  'cuda_runtime_api.h',
+  'crt/host_defines.h',
+  'cublas_v2.h',
+  'cusparse.h',
+  'cusolverDn.h',
+];
 
 /** Engines beside the system's package; also printed by `npm run setup`. */
 export const OTHER_ENGINES = [
@@ -200,13 +207,17 @@ function findCuda(root: string, version: string, env: Environment): EngineCuda {
   const pip = join(dirname(root), 'nvidia');
   const pipDirs = existsSync(pip) ? readdirSync(pip).map((name) => join(pip, name, 'include')) : [];
   const homes = [env.CUDA_HOME, env.CUDA_PATH, '/usr/local/cuda'].filter((home) => home !== undefined);
-  const dirs = [...pipDirs, ...homes.map((home) => join(home, 'include'))];
-  const holders = CUDA_HEADERS.map((header) => dirs.find((dir) => existsSync(join(dir, header))));
-  const includeDirs = holders.filter((dir) => dir !== undefined);
+  const toolkits = [pipDirs, ...homes.map((home) => [join(home, 'include')])]; // never parts of two
   return {
     version: text ?? (label ? `${label[1]}.${label[2]}` : null),
-    includeDirs: includeDirs.length === CUDA_HEADERS.length ? [...new Set(includeDirs)] : [],
+    includeDirs: first(toolkits, holdersOfCudaHeaders) ?? [],
   };
+}
+
+/** Those of `dirs` that together hold all the headers; null when one is missing. */
+function holdersOfCudaHeaders(dirs: readonly string[]): string[] | null {
+  const holders = CUDA_HEADERS.map((header) => dirs.find((dir) => existsSync(join(dir, header))));
+  return holders.includes(undefined) ? null : [...new Set(holders as string[])];
 }
 
 // Finding the spec of a top-level package does not import it. conda keeps headers and libraries under sys.prefix.

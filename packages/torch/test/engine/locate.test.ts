@@ -101,9 +101,10 @@ describe('locateEngine', () => {
       libraries,
       cuda: { version: '13.0' },
     });
-    for (const name of ['cuda_runtime_api', 'cusparse', 'cusolverDn']) {
+    for (const name of ['cuda_runtime_api', 'cusparse', 'cusolverDn', 'crt/host_defines']) {
       write(join(folder, `site/nvidia/a/include/${name}.h`), '');
     }
+    expect(locate().cuda?.includeDirs).toEqual([]); // one is missing
     write(join(folder, 'site/nvidia/b/include/cublas_v2.h'), '');
     const includes = ['a', 'b'].map((name) => join(folder, 'site/nvidia', name, 'include'));
     expect(locate().cuda?.includeDirs).toEqual(includes);
