@@ -50,6 +50,10 @@ function nearestInPlane(
     if (x > last) last = x;
   }
 
+  const [top, bottom] = [sites[0]!, sites.at(-1)!].map((site) => Math.trunc(site / columns)) as [
+    number,
+    number,
+  ];
   const distances = new Float64Array(queries.length);
   for (let q = 0, s = 0; q < queries.length; q++) {
     const y = Math.trunc(queries[q]! / columns);
@@ -61,8 +65,9 @@ function nearestInPlane(
       below[column] = next[s]!;
     }
     let best = x >= first && x <= last ? square(height * rowsTo(y, above[x]!, below[x]!)) : Infinity;
-    // Outwards to both sides, from the first column that has sites to where the column itself is farther than the best.
-    for (let dx = Math.max(1, first - x, x - last); dx < columns && step[dx]! < best; dx++) {
+    // Outwards to both sides, from the first column that has sites until no column beyond can be nearer than the best.
+    const least = square(height * Math.max(0, top - y, y - bottom));
+    for (let dx = Math.max(1, first - x, x - last); dx < columns && step[dx]! + least < best; dx++) {
       const [left, right] = [x - dx, x + dx];
       if (left < first && right > last) break;
       if (left >= first) {
@@ -80,8 +85,7 @@ function nearestInPlane(
 }
 
 const square = (x: number): number => x * x;
-const rowsTo = (y: number, above: number, below: number): number =>
-  y - above < below - y ? y - above : below - y;
+const rowsTo = (y: number, above: number, below: number): number => Math.min(y - above, below - y);
 
 /** Time: the volume between the outermost sites and queries, and queries as above. */
 function nearestInVolume(
