@@ -9,9 +9,9 @@ import type { RunFolder, Versions } from '../run/run-folder.ts';
 import { describeFailure, printFailure } from './failure.ts';
 import { type CliIo, paint } from './io.ts';
 import { type OpenLog, openLog, silentLog } from './log.ts';
-import type { Invocation } from './program.ts';
+import { type Invocation, optionValueName } from './program.ts';
 import { createProgress } from './progress.ts';
-import type { VerbContext, VerbResult } from './verb.ts';
+import type { OptionSpec, VerbContext, VerbResult } from './verb.ts';
 
 export type ExecuteOptions = {
   readonly io: CliIo;
@@ -53,10 +53,12 @@ export async function execute(
       io.stderr.write(`${paint(io, io.stderr, 'yellow', 'warning:')} ${text}\n`);
       log.warn({}, text);
     };
-    await warnOfConfig(invocation, resolved, warn);
-    if (runFolder?.takenFrom)
-      warn('the command before was killed; its lock is taken over and its last saved state is used');
     log.info({ command, versions }, 'started');
+    if (runFolder?.takenFrom) {
+      progress.note('the command before was killed; its lock is taken over');
+      log.info({ takenFrom: runFolder.takenFrom }, 'lock taken over');
+    }
+    await warnOfConfig(invocation, resolved, warn);
     const context: VerbContext = {
       args: invocation.args as VerbContext['args'],
       options: options as VerbContext['options'],
@@ -141,16 +143,28 @@ function requireInputs({ verb, args, options, run }: Invocation): Record<string,
       : []),
     ...Object.entries(verb.options ?? {})
       .filter(([key, { required }]) => required && options[key] === undefined)
-      .map(([key, { value, describe }]) => `${flagName(key)} ${value ?? ''} (${describe})`),
+      .map(([key, spec]) => `${flagName(key)} ${optionValueName(spec) ?? ''} (${spec.describe})`),
   ];
   if (missing.length > 0) throw new UsageError(`maskrank ${verb.name}: missing ${missing.join(', ')}.`);
   return Object.fromEntries(
-    Object.entries(verb.options ?? {}).map(([key, { parse, value }]) => {
+    Object.entries(verb.options ?? {}).map(([key, spec]) => {
       const text = options[key];
-      if (value === undefined) return [key, text === true];
-      return [key, parse && typeof text === 'string' ? parse(text) : text];
+      if (optionValueName(spec) === undefined) return [key, text === true];
+      return [key, typeof text === 'string' ? parseOption(flagName(key), text, spec) : undefined];
     }),
   );
+}
+
+/** The value of a verb's own flag; messages open with the flag. */
+function parseOption(flag: string, text: string, { choices, parse }: OptionSpec): unknown {
+  if (choices && !choices.includes(text))
+    throw new UsageError(`${flag}: '${text}' is not allowed here: ${choices.join(', ')}.`);
+  if (!parse) return text;
+  try {
+    return parse(text);
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(`${flag}: ${error.message}`) : error;
+  }
 }
 
 const isMissing = (value: string | readonly string[] | undefined) =>

@@ -35,7 +35,11 @@ export async function openLog(
   destination.once('error', options.onFailure);
   destination.on('error', () => {});
   const logger = pino(
-    { level: options.debug ? 'debug' : 'info', timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      level: options.debug ? 'debug' : 'info',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     destination,
   );
   const method =

@@ -207,10 +207,15 @@ function describeVerb(command: Command, verb: Verb, options: ParseOptions): (pro
   };
 }
 
-function ownOption(key: string, { value, describe, required }: OptionSpec): Option {
+function ownOption(key: string, spec: OptionSpec): Option {
+  const value = optionValueName(spec);
   const flag = value === undefined ? flagName(key) : `${flagName(key)} <${value}>`;
-  return new Option(flag, required ? `${describe} (required)` : describe);
+  return new Option(flag, spec.required ? `${spec.describe} (required)` : spec.describe);
 }
+
+/** What stands behind the flag in the help; undefined for switches. */
+export const optionValueName = ({ value, choices }: OptionSpec): string | undefined =>
+  value ?? choices?.join('|');
 
 function leafOption(leaf: Leaf, sectionDescriptions: ReadonlyMap<string, string>): Option {
   const name = valueName(leaf);

@@ -28,6 +28,8 @@ export type ProgressTask = {
   readonly update: (done: number, detail?: string) => void;
   /** Adds units. */
   readonly tick: (units?: number, detail?: string) => void;
+  /** For work that learns its size on the way. */
+  readonly setTotal: (total: number) => void;
   readonly end: (detail?: string) => void;
 };
 
@@ -69,7 +71,11 @@ export function createProgress({
     stream.write(`${text}\n`);
   };
 
-  const task = (label: string, { total, unit, done: doneBefore = 0 }: TaskOptions): ProgressTask => {
+  const task = (
+    label: string,
+    { total: totalAtStart, unit, done: doneBefore = 0 }: TaskOptions,
+  ): ProgressTask => {
+    let total = totalAtStart;
     const start = now();
     let done = doneBefore;
     let detail = '';
@@ -108,9 +114,13 @@ export function createProgress({
     return {
       update,
       tick: (units = 1, text) => update(done + units, text),
+      setTotal: (value) => {
+        total = value;
+      },
       end: (text) => {
         if (ended) return;
         ended = true;
+        if (done === doneBefore && text === undefined) return clear(); // nothing began: the error says why
         const seconds = (now() - start) / 1000;
         const count = total !== undefined && done < total ? `${done} of ${total}` : `${done}`;
         note(

@@ -1,6 +1,18 @@
 // Every verb, in the order of the work. A verb is one file in verbs/ and one line here.
 
 import type { Verb } from './verb.ts';
-import doctor from './verbs/doctor.ts';
+import { datasetImport } from './verbs/dataset-import.ts';
+import { datasetSample } from './verbs/dataset-sample.ts';
+import { datasetSplit } from './verbs/dataset-split.ts';
+import { datasetVerify } from './verbs/dataset-verify.ts';
+import { doctor } from './verbs/doctor.ts';
+import { report } from './verbs/report.ts';
 
-export const registry: readonly Verb[] = [doctor];
+export const registry: readonly Verb[] = [
+  doctor,
+  datasetImport,
+  datasetSample,
+  datasetVerify,
+  datasetSplit,
+  report,
+];

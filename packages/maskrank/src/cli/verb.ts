@@ -1,7 +1,8 @@
 // The shape of a verb: one file in verbs/, one line in registry.ts, and the frame does the rest (flags from the
 // configuration's schema, run folder and lock, log, progress, Ctrl-C, exit codes, `--json`, the next command).
 // A verb's file imports only types and light modules at the top; everything heavy is imported inside `run`, so
-// that `maskrank --help` stays quick. Not here: parsing (program.ts) and running (execute.ts).
+// that `maskrank --help` stays quick. A verb is a named export: tsc 6.0 leaves the `import('./x.ts')` inside a default
+// export as it is, and Node then finds no such file. Not here: parsing (program.ts) and running (execute.ts).
 
 import type { Config, ConfigSection } from '../run/config.ts';
 import type { Origins } from '../run/resolve.ts';
@@ -23,6 +24,8 @@ export type OptionSpec = {
   /** Name of the value in the help, `DIR`; without it the flag is a switch. */
   readonly value?: string;
   readonly required?: true;
+  /** The words that are allowed; makes `value` unnecessary. */
+  readonly choices?: readonly string[];
   /** Turns the text into the value; throws UsageError. */
   // biome-ignore lint/suspicious/noExplicitAny: the result is inferred by OptionValue
   readonly parse?: (text: string) => any;
@@ -33,16 +36,15 @@ type ArgumentValue<A> = A extends { variadic: true }
   : A extends { optional: true }
     ? string | undefined
     : string;
+/** Type of the value when it is given. */
 type OptionText<O> = O extends { parse: (text: string) => infer V }
   ? V
-  : O extends { value: string }
-    ? string
-    : boolean;
-type OptionValue<O> = O extends { required: true }
-  ? OptionText<O>
-  : O extends { value: string }
-    ? OptionText<O> | undefined
-    : boolean;
+  : O extends { choices: readonly (infer C)[] }
+    ? C
+    : string;
+type OptionValue<O> = O extends { value: string } | { choices: readonly string[] }
+  ? OptionText<O> | (O extends { required: true } ? never : undefined)
+  : boolean;
 
 type Arguments = Readonly<Record<string, ArgumentSpec>>;
 type Options = Readonly<Record<string, OptionSpec>>;

@@ -1,9 +1,10 @@
-// Reading and writing small artefacts: clear errors, atomic replacement.
-// Not here: how a file is replaced atomically (torch's io), content hashes (datasets/hash.ts).
+// Reading and writing small artefacts: clear errors, atomic replacement, content hashes.
+// Not here: how a file is replaced atomically (torch's io), hashes of datasets (datasets/hash.ts).
 
 import { readFileSync, writeSync } from 'node:fs';
 import { DataError } from '@maskrank/torch/errors';
 import { writeFileAtomic } from '@maskrank/torch/io';
+import { fileHash } from '../datasets/hash.ts';
 
 /** Whole text of a file; DataError says what it was for. */
 export function readText(path: string, what: string): string {
@@ -37,6 +38,15 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
 /** Writes every byte at the file's position; a single system call unless the system splits it. */
 export function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+}
+
+/** SHA-256 of a file's bytes, in hexadecimal. */
+export async function hashFile(path: string): Promise<string> {
+  try {
+    return (await fileHash(path)).sha256;
+  } catch (cause) {
+    throw new DataError(`${path}: cannot be read (${systemReason(cause)}).`, { cause });
+  }
 }
 
 /** `no such file or directory` and its like for errors of the system, the message for others. */

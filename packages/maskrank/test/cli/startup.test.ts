@@ -38,6 +38,11 @@ describe('start-up', () => {
     expect(heavy).toEqual([]);
   });
 
+  it('has no default export with an import inside: the compiler does not rewrite its .ts', () => {
+    const files = [...eagerImports(join(packageDir, 'src/cli/main.ts')).keys()];
+    expect(files.filter((file) => /^export default/m.test(readFileSync(file, 'utf8')))).toEqual([]);
+  });
+
   const built = join(packageDir, 'dist/cli/main.js');
   it.skipIf(!existsSync(built))(
     'prints the help and runs as a program (skipped until the package is built)',

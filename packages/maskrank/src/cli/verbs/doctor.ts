@@ -8,7 +8,7 @@ import { defineVerb } from '../verb.ts';
 
 const GIB = 2 ** 30;
 
-export default defineVerb({
+export const doctor = defineVerb({
   name: 'doctor',
   summary: 'what engine this machine has, how fast it is, and how to mend what is missing',
   examples: [

@@ -1,6 +1,7 @@
 // Configuration of the measurement.
 
 import { z } from 'zod';
+import { EMPTIES_POLICIES } from '../../evaluation/overlap.ts';
 
 export const evaluation = z
   .strictObject({
@@ -12,17 +13,21 @@ export const evaluation = z
       .default([1, 2, 3])
       .describe('pixels of the original image for surface Dice; the paper states none'),
     empties: z
-      .enum(['exclude', 'one', 'zero'])
+      .enum(EMPTIES_POLICIES)
       .default('exclude')
-      .describe(
-        'value where truth and prediction are both empty; the report states the choice and the number',
-      ),
+      .describe('what a metric is worth where masks are empty; the report states the choice and the number'),
     bootstrapSamples: z
       .int()
       .min(100)
       .max(1_000_000)
       .default(2000)
       .describe('resamplings for the 95 % intervals'),
+    permutations: z
+      .int()
+      .min(100)
+      .max(1_000_000)
+      .default(10_000)
+      .describe('sign patterns of a paired permutation test'),
     controls: z
       .boolean()
       .default(true)

@@ -136,6 +136,15 @@ export const prompts = z
       .default('self')
       .describe('prompts of validation and test images; oracle-box is marked in every output'),
     boxes: z.boolean().default(true).describe('give boxes'),
+    maxBoxes: z
+      .int()
+      .min(1)
+      .max(16)
+      .nullable()
+      .default(null)
+      .describe(
+        "boxes a prompt at most, the largest regions first; none means the class's maxComponents, else 1",
+      ),
     points: z
       .int()
       .min(0)

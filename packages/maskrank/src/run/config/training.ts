@@ -40,10 +40,14 @@ export const training = z
     schedule: z
       .enum(['halving', 'cosine', 'constant'])
       .default('halving')
-      .describe('how the learning rate falls: halved every halveEveryEpochs, or half a cosine to zero (from random weights), or not'),
+      .describe(
+        'how the learning rate falls: halved every halveEveryEpochs, or half a cosine to zero (from random weights), or not',
+      ),
     warmUpSteps: count()
       .default(0)
-      .describe('steps over which the learning rate rises from zero; a transformer from random weights needs some 100'),
+      .describe(
+        'steps over which the learning rate rises from zero; a transformer from random weights needs some 100',
+      ),
     weightDecay: weight().default(0).describe('decoupled weight decay; 0 is plain Adam'),
     focalWeight: weight().default(20).describe('weight of the focal loss (SAM and the paper: 20:1 to Dice)'),
     diceWeight: weight().default(1).describe('weight of the Dice loss'),

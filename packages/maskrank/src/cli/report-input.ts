@@ -1,0 +1,121 @@
+// Collects from a run folder what the report is written from. What is missing is left out and said in the report.
+// Not here: how it looks (evaluation/report), pictures of cases (whoever has the predictions).
+
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { DataError } from '@maskrank/torch/errors';
+import { readArtefact } from '../datasets/artefact.ts';
+import { readDataset } from '../datasets/cases.ts';
+import { SPLIT_NAMES, SplitsSchema } from '../datasets/schema.ts';
+import type { DatasetFacts, ReportInput, ReportWarning, RunFacts } from '../evaluation/report/input.ts';
+import { type Evaluation, EvaluationSchema } from '../evaluation/schema.ts';
+import type { Config } from '../run/config.ts';
+import { readJsonl } from '../run/jsonl.ts';
+import { leaves } from '../run/leaves.ts';
+import { readMetrics } from '../run/metrics.ts';
+import { configHash, valueAt } from '../run/resolve.ts';
+import type { RunFolder } from '../run/run-folder.ts';
+
+/** Reads the run's artefacts. Throws DataError when there is no evaluation yet. */
+export async function collectReportInput(run: RunFolder, generatedAt: string): Promise<ReportInput> {
+  const { paths, record } = run;
+  if (!existsSync(paths.evaluation))
+    throw new DataError(
+      `${paths.evaluation}: there is no evaluation yet. Make one: maskrank evaluate --run ${run.dir}`,
+    );
+  const evaluation = await readArtefact(paths.evaluation, EvaluationSchema);
+  const config = record.config as unknown as Config;
+  const { facts, warnings } = await datasetFacts(run, config, evaluation);
+  return {
+    title: basename(run.dir),
+    generatedAt,
+    evaluation,
+    dataset: facts,
+    ...(existsSync(paths.metrics) && { metrics: readMetrics(paths.metrics) }),
+    run: runFacts(run, config),
+    promptDescription: promptWords(config, evaluation.dataset.split),
+    warnings: [...warnings, ...loggedWarnings(paths.log)],
+  };
+}
+
+/** Facts of the dataset; where it is gone, those that the evaluation holds, and a remark. */
+async function datasetFacts(
+  { dataset: bound }: RunFolder,
+  config: Config,
+  evaluation: Evaluation,
+): Promise<{ facts: DatasetFacts; warnings: ReportWarning[] }> {
+  const { name, classes } = evaluation.dataset;
+  const known: DatasetFacts = { name, classes, splits: [] };
+  const warnings: ReportWarning[] = [];
+  if (bound && evaluation.madeFrom.dataset !== undefined && evaluation.madeFrom.dataset !== bound.hash)
+    warnings.push({
+      severity: 'alarm',
+      title: 'The evaluation is of another dataset',
+      text: `It was made from dataset ${evaluation.madeFrom.dataset.slice(0, 12)}, the run belongs to ${bound.hash.slice(0, 12)}. Evaluate again.`,
+    });
+  if (bound === undefined) return { facts: known, warnings };
+  try {
+    const { modality, cases } = await readDataset(bound.path);
+    const splits = await readArtefact(join(bound.path, config.data.splits), SplitsSchema);
+    const groupOf = new Map(cases.map((record) => [record.id, record.group]));
+    const splitFacts = SPLIT_NAMES.map((split) => ({
+      name: split,
+      cases: splits[split].length,
+      groups: new Set(splits[split].map((id) => groupOf.get(id))).size,
+    }));
+    return { facts: { ...known, modality, splits: splitFacts }, warnings };
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    warnings.push({
+      severity: 'note',
+      title: 'The dataset could not be read',
+      text: `Its splits are not shown: ${error.message}`,
+    });
+    return { facts: known, warnings };
+  }
+}
+
+function runFacts({ record }: RunFolder, config: Config): RunFacts {
+  const { maskrank, node, engine } = record.versions;
+  return {
+    configuration: leaves.map(({ path }) => ({
+      key: path,
+      value: valueAt(config, path),
+      origin: record.origins[path] ?? 'default',
+    })),
+    configurationHash: configHash(config),
+    versions: { maskrank, node, ...(engine !== null && { engine }) },
+    seed: config.seed,
+    device: config.device,
+    commands: record.history.map(({ at, command, elapsedMs, exitCode }) => ({
+      at,
+      command,
+      ...(elapsedMs !== null && { elapsedMs }),
+      ...(exitCode !== null && { exitCode }),
+    })),
+  };
+}
+
+/** `oracle-box, jitter sides 12 % of the side` */
+function promptWords({ prompts }: Config, split: string): string {
+  const { kind, sigma } = prompts.jitter;
+  const jitter = kind === 'none' ? 'no jitter' : `jitter ${kind} ${Math.round(sigma * 100)} % of the side`;
+  return prompts.test === 'oracle-box'
+    ? `${split} images: boxes from ground truth, ${jitter}`
+    : `${split} images: ${prompts.test}`;
+}
+
+/** Everything that verbs warned of, once each, with the verb that said it. */
+function loggedWarnings(path: string): ReportWarning[] {
+  if (!existsSync(path)) return [];
+  const warnings = new Map<string, ReportWarning>();
+  let verb = 'a command';
+  for (const line of readJsonl(path, { what: 'log' }).entries) {
+    const text = String(line.msg);
+    if (text === 'started') verb = String(line.command).split(' ')[1] ?? verb;
+    if (line.level !== 'warn') continue;
+    const severity = line.alarm === true ? 'alarm' : 'caution';
+    warnings.set(text, { severity, title: `Said by ${verb}`, text });
+  }
+  return [...warnings.values()];
+}
