@@ -140,7 +140,10 @@ function moveReference(
   policy: ReadonlyMap<string, Tensor>,
   share: number,
 ): void {
-  if (share === 1) return copyInto(reference, policy);
+  if (share === 1) {
+    copyInto(reference, policy);
+    return;
+  }
   tidy(() =>
     noGrad(() => {
       for (const [name, tensor] of reference) tensor.mul_(1 - share).add_(policy.get(name) as Tensor, share);

@@ -1,0 +1,226 @@
+// The job of `maskrank finetune`: stage 1 on the labelled cases of a run's dataset, to RUN/checkpoints/stage1.safetensors.
+
+import { createHash } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fromTypedArray, noGrad, tidy } from '@maskrank/torch';
+import { fileHash } from '../datasets/hash.ts';
+import { countOverlap } from '../evaluation/overlap.ts';
+import { type AugmentOptions, augment, DEFAULT_AUGMENTATION } from '../imaging/augment.ts';
+import { normaliseToPlanes } from '../imaging/normalise.ts';
+import type { Mask } from '../imaging/types.ts';
+import { selectTrainable } from '../models/lora.ts';
+import { logitsToCanvas, pickBest, type Sam } from '../models/sam/index.ts';
+import { type CanvasPrompt, collatePrompts } from '../prompting/collate.ts';
+import { promptFromMask } from '../prompting/from-mask.ts';
+import type { Config, ConfigSection } from '../run/config.ts';
+import { MetricsLog } from '../run/metrics.ts';
+import { canonicalJson } from '../run/resolve.ts';
+import { type BatchOptions, promptsTo, type TrainingCase } from '../training/batch.ts';
+import { finetune, type Stage1Options } from '../training/stage1.ts';
+import type { Unit } from '../training/units.ts';
+import { Random } from '../util/random.ts';
+import { saveModel, startingModel } from './model.ts';
+import {
+  fromMaskOptions,
+  type JobContext,
+  loadLabelled,
+  openWorkspace,
+  presentUnits,
+  splitIds,
+  type Workspace,
+} from './workspace.ts';
+
+/** Sections of the configuration that shape stage 1. */
+export const STAGE1_SECTIONS: readonly ConfigSection[] = ['data', 'model', 'prompts', 'training'];
+
+export type FinetuneResult = {
+  readonly checkpoint: string;
+  readonly hash: string;
+  readonly steps: number;
+  readonly cases: number;
+  readonly parameters: number;
+  readonly resumed: boolean;
+  readonly bestValidation: number | null;
+};
+
+/** Hash of a division: which cases are in which split. */
+export const splitsHash = ({ splits }: Workspace): string =>
+  createHash('sha256').update(canonicalJson(splits)).digest('hex');
+
+export async function finetuneJob(
+  context: JobContext,
+  datasetDir: string | undefined,
+  options: { readonly restart?: boolean } = {},
+): Promise<FinetuneResult> {
+  const { run, config, signal } = context;
+  const workspace = await openWorkspace(context, datasetDir);
+  const madeFrom = { dataset: workspace.dataset.hash, splits: splitsHash(workspace) };
+  const restart = options.restart ?? false;
+  const stage = await run.enterStage('stage1', config, { sections: STAGE1_SECTIONS, madeFrom, restart });
+  const statePath = join(run.paths.checkpoints, 'stage1.state.safetensors');
+  if (restart) rmSync(statePath, { force: true });
+  const checkpoint = run.paths.stage1;
+  const labelled = await loadLabelled(workspace, splitIds(workspace, config, 'labelled'), signal);
+  const cases = trainingCases(presentUnits(workspace, labelled));
+  const sam = await startingModel(workspace, config, context.warn);
+  const trainable = selectTrainable(sam, config.training.trainable);
+  const parameters = [...sam.parameters()].reduce((sum, p) => sum + p.numel, 0);
+  if (stage.finished && existsSync(checkpoint)) {
+    sam.dispose();
+    return {
+      checkpoint,
+      hash: (await fileHash(checkpoint)).sha256,
+      steps: 0,
+      cases: cases.length,
+      parameters,
+      resumed: true,
+      bestValidation: null,
+    };
+  }
+  using metrics = MetricsLog.open(run.paths.metrics);
+  const { steps, bestValidation } = await finetune({
+    ...stage1Options(context, workspace, sam, cases),
+    trainable,
+    ...(await validation(context, workspace, sam)),
+    loop: {
+      label: 'stage 1',
+      statePath,
+      header: stage.header,
+      rerun: `maskrank finetune --run ${run.dir} --restart`,
+      metrics,
+      signal,
+      onProgress: (done, total, note) => context.onProgress('stage 1', done, total, note),
+    },
+  });
+  sam.eval();
+  const hash = await saveModel(
+    checkpoint,
+    sam,
+    { canvas: workspace.canvas, layout: workspace.layout },
+    stage.header,
+  );
+  await run.finishStage('stage1');
+  sam.dispose();
+  return { checkpoint, hash, steps, cases: cases.length, parameters, resumed: stage.resumed, bestValidation };
+}
+
+/** What stage 1 and its continuation share. */
+export function stage1Options(
+  context: JobContext,
+  workspace: Workspace,
+  sam: Sam,
+  cases: readonly TrainingCase[],
+): Omit<Stage1Options, 'trainable' | 'loop'> {
+  const { config } = context;
+  return {
+    sam,
+    cases,
+    batch: batchOptions(config, workspace),
+    config: config.training,
+    decoderDropout: config.model.decoderDropout,
+    seed: config.seed,
+    device: workspace.device,
+  };
+}
+
+/** Units grouped by case, in the order of the cases. */
+export function trainingCases(units: readonly Unit[]): TrainingCase[] {
+  const byCase = new Map<string, number[]>();
+  for (const { caseId, classId } of units) byCase.set(caseId, [...(byCase.get(caseId) ?? []), classId]);
+  return [...byCase].map(([caseId, classIds]) => ({ caseId, classIds }));
+}
+
+function batchOptions(config: Config, workspace: Workspace): BatchOptions {
+  const { sampling, augmentation } = config.training;
+  const amounts = augmentOptions(augmentation);
+  // One class's limits stand for all: slots are the largest of them, and a prompt never has more boxes than its mask has regions.
+  const fromMask = {
+    ...fromMaskOptions(config, workspace.classes[0] as Workspace['classes'][number]),
+    maxBoxes: Math.max(1, workspace.layout.boxes),
+  };
+  return {
+    cache: workspace.cache,
+    layout: workspace.layout,
+    fromMask,
+    masksPerImage: sampling.masksPerImage,
+    boxProbability: sampling.boxProbability,
+    pointProbability: sampling.pointProbability,
+    noPromptProbability: sampling.noPromptProbability,
+    augment: (image, masks, random) =>
+      random.chance(augmentation.probability)
+        ? augment({ image, masks: [...masks] }, random, amounts)
+        : { image, masks },
+  };
+}
+
+/** The configuration's largest amounts as ranges; every kind of change happens to half of the samples that are changed. */
+export function augmentOptions(a: Config['training']['augmentation']): AugmentOptions {
+  const probability = 0.5;
+  const around = (amount: number): readonly [number, number] => [1 - amount, 1 + amount];
+  return {
+    ...DEFAULT_AUGMENTATION,
+    flipHorizontal: a.flipHorizontal,
+    flipVertical: a.flipVertical,
+    rotation: { probability, maxDegrees: a.rotationDeg },
+    scale: { probability, range: [1 - a.scale, 1 / (1 - a.scale)] },
+    translation: { probability, maxFraction: a.translation },
+    brightness: { probability, range: around(a.brightness) },
+    contrast: { probability, range: around(a.contrast) },
+    gamma: { probability, range: [1 - a.gamma, 1 / (1 - a.gamma)] },
+    noise: { probability: probability / 2, range: [0, 255 * a.noise] },
+  };
+}
+
+/** Mean Dice of the validation cases on the canvas, with prompts from their own masks; empty where early stopping is off. */
+async function validation(
+  context: JobContext,
+  workspace: Workspace,
+  sam: Sam,
+): Promise<Pick<Stage1Options, 'validate'>> {
+  const { config, signal } = context;
+  if (config.training.earlyStopping.patienceEpochs === 0) return {};
+  const cases = await loadLabelled(workspace, splitIds(workspace, config, 'validation'), signal);
+  const samples = presentUnits(workspace, cases).map(({ caseId, classId }) => {
+    const mask = workspace.cache.mask(caseId, classId);
+    const cls = workspace.classes.find((c) => c.id === classId) as Workspace['classes'][number];
+    const prompt = promptFromMask(
+      mask,
+      fromMaskOptions(config, cls),
+      new Random(`${config.seed}/validation/${caseId}/${classId}`),
+    );
+    return {
+      planes: normaliseToPlanes(workspace.cache.image(caseId).pixels, workspace.canvas.normalisation),
+      mask,
+      prompt,
+    };
+  });
+  return {
+    validate: () => samples.reduce((sum, s) => sum + canvasDice(sam, s, workspace), 0) / samples.length,
+  };
+}
+
+function canvasDice(
+  sam: Sam,
+  { planes, mask, prompt }: { planes: Float32Array; mask: Mask; prompt: CanvasPrompt },
+  workspace: Workspace,
+): number {
+  const { imageSize } = sam.config;
+  sam.eval();
+  return tidy(() =>
+    noGrad(() => {
+      const image = fromTypedArray(planes as Float32Array<ArrayBuffer>, [1, 3, imageSize, imageSize]).to(
+        workspace.device as 'cuda',
+      );
+      const prompts = promptsTo(collatePrompts([prompt], workspace.layout), workspace.device);
+      const { masks } = pickBest(sam.decode(sam.embed(image), prompts, { multimask: true }));
+      const predicted = logitsToCanvas(masks, imageSize).gt(0).toTypedArray() as Uint8Array;
+      return diceOf(countOverlap(mask.data, predicted));
+    }),
+  );
+}
+
+function diceOf({ truePositive, falsePositive, falseNegative }: ReturnType<typeof countOverlap>): number {
+  const sizes = 2 * truePositive + falsePositive + falseNegative;
+  return sizes === 0 ? 1 : (2 * truePositive) / sizes;
+}

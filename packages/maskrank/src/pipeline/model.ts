@@ -1,0 +1,83 @@
+// Models of a run: built from the configuration, and saved so that a checkpoint alone says how images must be brought to it.
+
+import { Generator, nn } from '@maskrank/torch';
+import { DataError } from '@maskrank/torch/errors';
+import { readSafetensors, writeSafetensors } from '@maskrank/torch/io';
+import { fileHash } from '../datasets/hash.ts';
+import { loadSam } from '../models/sam/checkpoint.ts';
+import { createSam, Sam, type SamConfig } from '../models/sam/index.ts';
+import type { PromptLayout } from '../prompting/collate.ts';
+import type { Config } from '../run/config.ts';
+import { type ArtefactHeader, headerFromMetadata, headerToMetadata } from '../run/header.ts';
+import type { CanvasOptions } from '../training/canvas.ts';
+import { Random } from '../util/random.ts';
+import type { Workspace } from './workspace.ts';
+
+/** How images and prompts reach the model: saved beside its weights, so that no other path can differ from training. */
+export type InputRecipe = { readonly canvas: CanvasOptions; readonly layout: PromptLayout };
+
+/** The model that stage 1 starts from: the configured weights, else random ones drawn from the run's seed. */
+export async function startingModel(
+  { architecture, device }: Workspace,
+  config: Config,
+  warn: (text: string) => void,
+): Promise<Sam> {
+  const seed = new Random(`${config.seed}/weights`).int(0, 0x7fffffff);
+  const sam =
+    config.model.weights === null
+      ? createSam(architecture, Generator.seeded(seed))
+      : await loadSam(config.model.weights, {
+          config: architecture,
+          generator: Generator.seeded(seed),
+          warn,
+        });
+  sam.to(device as 'cuda');
+  return sam;
+}
+
+/** Saves weights, architecture and input recipe; returns the file's hash. */
+export async function saveModel(
+  path: string,
+  sam: Sam,
+  recipe: InputRecipe,
+  header: ArtefactHeader,
+): Promise<string> {
+  await writeSafetensors(path, nn.saveStateDict(sam), {
+    ...headerToMetadata(header),
+    format: 'maskrank-sam',
+    architecture: JSON.stringify(sam.config),
+    recipe: JSON.stringify(recipe),
+  });
+  return (await fileHash(path)).sha256;
+}
+
+export type LoadedModel = {
+  readonly sam: Sam;
+  readonly recipe: InputRecipe;
+  readonly header: ArtefactHeader | undefined;
+  readonly hash: string;
+};
+
+/** Loads what `saveModel` wrote. Throws DataError when the file is something else. */
+export async function loadModel(path: string, device: string): Promise<LoadedModel> {
+  const { tensors, metadata } = await readSafetensors(path);
+  if (
+    metadata.format !== 'maskrank-sam' ||
+    metadata.architecture === undefined ||
+    metadata.recipe === undefined
+  ) {
+    throw new DataError(
+      `${path}: is no checkpoint of a run (its metadata name no architecture and recipe). Give RUN/checkpoints/stage1.safetensors or stage2.safetensors.`,
+    );
+  }
+  const sam = new Sam(JSON.parse(metadata.architecture) as SamConfig);
+  nn.loadStateDict(sam, tensors, { source: path });
+  sam.to(device as 'cuda');
+  sam.eval();
+  return {
+    sam,
+    recipe: JSON.parse(metadata.recipe) as InputRecipe,
+    header: headerFromMetadata(metadata),
+    hash: (await fileHash(path)).sha256,
+  };
+}

@@ -1,0 +1,160 @@
+// Prompts of a run's units: read from RUN/prompts.jsonl where they stand there, made and written where they don't.
+// Prompts are made in pixels of the original image and belong to a case and class, not to a stage: all stages get the same.
+
+import { noGrad, tidy } from '@maskrank/torch';
+import { DataError } from '@maskrank/torch/errors';
+import type { EmbeddingCache } from '../alignment/embeddings.ts';
+import type { LabelledCase } from '../datasets/cases.ts';
+import { boxesOfComponents } from '../imaging/boxes.ts';
+import { boxToOriginal, pointToOriginal } from '../imaging/geometry.ts';
+import { corePoints } from '../imaging/points.ts';
+import type { Mask } from '../imaging/types.ts';
+import { logitsToCanvas, pickBest, type Sam } from '../models/sam/index.ts';
+import { collatePrompts, promptToCanvas } from '../prompting/collate.ts';
+import { promptFromMask } from '../prompting/from-mask.ts';
+import { NO_PROMPT, type Prompt, type PromptSource } from '../prompting/prompt.ts';
+import { openPromptStore, promptKey, promptLine, promptOfLine } from '../prompting/prompt-store.ts';
+import type { Config } from '../run/config.ts';
+import { promptsTo } from '../training/batch.ts';
+import { type Unit, unitKey } from '../training/units.ts';
+import { Random } from '../util/random.ts';
+import { fromMaskOptions, maxBoxes, type Workspace } from './workspace.ts';
+
+/** What makes a prompt for a unit. */
+export type PromptMaker = (unit: Unit) => Promise<Prompt>;
+
+export type MakerInputs = {
+  readonly workspace: Workspace;
+  readonly config: Config;
+  /** Cases with masks, by id: only for the sources `mask` and `oracle-box`. */
+  readonly labelled?: ReadonlyMap<string, LabelledCase>;
+  /** For `self`: the model and its embeddings. */
+  readonly self?: { readonly sam: Sam; readonly embeddings: EmbeddingCache };
+};
+
+function fromTruth(source: 'mask' | 'oracle-box', { workspace, config, labelled }: MakerInputs): PromptMaker {
+  return async ({ caseId, classId }) => {
+    const item = labelled?.get(caseId);
+    if (item === undefined)
+      throw new DataError(`case ${caseId}: source ${source} needs its mask, which this job was not given`);
+    const cls = workspace.classes.find((c) => c.id === classId);
+    if (cls === undefined) throw new DataError(`class ${classId} is not among the run's classes`);
+    const mask = await workspace.dataset.loadMask(item, classId);
+    const random = new Random(`${config.seed}/prompts/${caseId}/${classId}`);
+    return { ...promptFromMask(mask, fromMaskOptions(config, cls), random), source };
+  };
+}
+
+/** Low-resolution prediction of one unit as a mask on the canvas. */
+function predictMask({ workspace, self }: MakerInputs, caseId: string, prompt: Prompt): Mask {
+  const { sam, embeddings } = self as NonNullable<MakerInputs['self']>;
+  const { imageSize } = sam.config;
+  return tidy(() =>
+    noGrad(() => {
+      const tensors = promptsTo(
+        collatePrompts([promptToCanvas(prompt, embeddings.geometry(caseId))], workspace.layout),
+        workspace.device,
+      );
+      const { masks } = pickBest(
+        sam.decode(embeddings.tensor([caseId], workspace.device), tensors, { multimask: true }),
+      );
+      const data = logitsToCanvas(masks, imageSize).gt(0).toTypedArray() as Uint8Array;
+      return { width: imageSize, height: imageSize, data };
+    }),
+  );
+}
+
+/** Predict without a prompt, box the prediction, and predict again as often as configured. */
+function fromSelf(inputs: MakerInputs): PromptMaker {
+  const { workspace, config, self } = inputs;
+  if (self === undefined)
+    throw new DataError('prompts from the model itself need a model: run stage 1 first');
+  return async ({ caseId, classId }) => {
+    const cls = workspace.classes.find((c) => c.id === classId);
+    const geometry = self.embeddings.geometry(caseId);
+    const random = new Random(`${config.seed}/prompts/${caseId}/${classId}`);
+    let prompt: Prompt = { ...NO_PROMPT, source: 'self' };
+    for (let pass = 0; pass < config.prompts.selfPasses; pass++) {
+      const mask = predictMask(inputs, caseId, prompt);
+      if (!mask.data.includes(1)) break; // nothing found: stays without a prompt, and evaluation counts it
+      const boxes =
+        config.prompts.boxes && cls !== undefined
+          ? boxesOfComponents(mask, { maxComponents: maxBoxes(config, cls) })
+          : [];
+      const points = config.prompts.points > 0 ? corePoints(mask, config.prompts.points, random) : [];
+      prompt = {
+        boxes: boxes.map((box) => boxToOriginal(geometry, box)),
+        points: points.map((point) => pointToOriginal(geometry, point)),
+        source: 'self',
+      };
+    }
+    return prompt;
+  };
+}
+
+/** Makers by source; `file` has none: its prompts must be in the store. */
+export const PROMPT_MAKERS: Readonly<Record<PromptSource, (inputs: MakerInputs) => PromptMaker>> = {
+  mask: (inputs) => fromTruth('mask', inputs),
+  'oracle-box': (inputs) => fromTruth('oracle-box', inputs),
+  self: fromSelf,
+  none: () => async () => NO_PROMPT,
+  file:
+    () =>
+    async ({ caseId, classId }) => {
+      throw new DataError(
+        `prompts.jsonl has no prompt for case ${caseId}, class ${classId}; add it, or choose another source with --prompts.unlabelled and --prompts.test`,
+      );
+    },
+};
+
+/**
+ * The prompt of every unit, by `unitKey`. Lines of the store with the same source (and `madeBy`, where prompts depend on a
+ * model) are taken as they are; what is missing is made and appended.
+ */
+export async function ensurePrompts(
+  path: string,
+  units: readonly Unit[],
+  source: PromptSource,
+  inputs: MakerInputs,
+  signal: AbortSignal,
+  madeBy?: string,
+): Promise<ReadonlyMap<string, Prompt>> {
+  const make = PROMPT_MAKERS[source](inputs);
+  const result = new Map<string, Prompt>();
+  using store = openPromptStore(path);
+  for (const unit of units) {
+    signal.throwIfAborted();
+    const line = store.get(promptKey({ case: unit.caseId, class: unit.classId }));
+    const usable =
+      line !== undefined &&
+      (source === 'file' ||
+        (line.provenance.source === source && (madeBy === undefined || line.provenance.madeBy === madeBy)));
+    if (usable) {
+      result.set(unitKey(unit.caseId, unit.classId), {
+        ...promptOfLine(line),
+        source: line.provenance.source,
+      });
+      continue;
+    }
+    const prompt = await make(unit);
+    store.append(promptLine(unit.caseId, unit.classId, prompt, madeBy === undefined ? {} : { madeBy }));
+    result.set(unitKey(unit.caseId, unit.classId), prompt);
+  }
+  return result;
+}
+
+/** Prompts that depend on the model that is being measured, not on the run: made in memory, never stored. */
+export async function makePrompts(
+  units: readonly Unit[],
+  source: PromptSource,
+  inputs: MakerInputs,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Prompt>> {
+  const make = PROMPT_MAKERS[source](inputs);
+  const result = new Map<string, Prompt>();
+  for (const unit of units) {
+    signal.throwIfAborted();
+    result.set(unitKey(unit.caseId, unit.classId), await make(unit));
+  }
+  return result;
+}

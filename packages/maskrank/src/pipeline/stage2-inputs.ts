@@ -1,0 +1,136 @@
+// What propose, rate, align and the controls share: the stage-1 model, the unlabelled units with prompts and embeddings, and
+// the annotator. The unlabelled cases reach stage 2 without masks; only the virtual annotator is made with them.
+
+import { existsSync } from 'node:fs';
+import { fromTypedArray, stack } from '@maskrank/torch';
+import { DataError } from '@maskrank/torch/errors';
+import type { Annotator } from '../alignment/annotators/annotator.ts';
+import { OracleAnnotator } from '../alignment/annotators/oracle.ts';
+import { type EmbeddingSource, LiveEmbeddings } from '../alignment/embedding-source.ts';
+import { type EmbeddingCache, networkInput } from '../alignment/embeddings.ts';
+import type { AlignUnit, PolicyOptions } from '../alignment/policy.ts';
+import { applyView, type GeneratorContext } from '../alignment/proposals/generators.ts';
+import { type RatingLine, recordedAnnotator } from '../alignment/ratings.ts';
+import type { LabelledCase, UnlabelledCase } from '../datasets/cases.ts';
+import type { Sam } from '../models/sam/index.ts';
+import type { Config } from '../run/config.ts';
+import type { JsonlStore } from '../run/jsonl.ts';
+import { embedCases } from './embed.ts';
+import { type LoadedModel, loadModel } from './model.ts';
+import { ensurePrompts } from './prompts.ts';
+import { allUnits, byId, promptedUnits } from './units.ts';
+import { type JobContext, loadLabelled, openWorkspace, splitIds, type Workspace } from './workspace.ts';
+
+export type Stage2Inputs = {
+  readonly workspace: Workspace;
+  readonly stage1: LoadedModel;
+  readonly policy: PolicyOptions;
+  readonly units: readonly AlignUnit[];
+  /** The units' cases, without masks. */
+  readonly cases: readonly UnlabelledCase[];
+  readonly cached: EmbeddingCache;
+};
+
+/** Loads stage 1 and everything about the unlabelled cases but their masks. */
+export async function loadStage2Inputs(context: JobContext): Promise<Stage2Inputs> {
+  const { run, config, signal } = context;
+  const workspace = await openWorkspace(context);
+  if (!existsSync(run.paths.stage1)) {
+    throw new DataError(
+      `${run.paths.stage1}: there is no stage-1 checkpoint yet. Make one: maskrank finetune DATASET --run ${run.dir}`,
+    );
+  }
+  const stage1 = await loadModel(run.paths.stage1, workspace.device);
+  const ids = splitIds(workspace, config, 'unlabelled');
+  const cases = workspace.dataset.unlabelled(ids);
+  const cached = await embedCases(cases, 'unlabelled', stage1.sam, workspace, context);
+  const source = config.prompts.unlabelled;
+  // The only use of hidden masks outside the annotator, and marked as such in every line and output.
+  const labelled = source === 'oracle-box' ? byId(workspace.dataset.labelled(ids)) : undefined;
+  const prompts = await ensurePrompts(
+    run.paths.prompts,
+    allUnits(workspace, ids),
+    source,
+    { workspace, config, self: { sam: stage1.sam, embeddings: cached }, ...(labelled ? { labelled } : {}) },
+    signal,
+    source === 'self' ? stage1.hash : undefined,
+  );
+  const units = promptedUnits(allUnits(workspace, ids), prompts, cached);
+  if (units.length === 0)
+    throw new DataError(
+      'no unlabelled case has a usable prompt; see prompts.jsonl and the --prompts.unlabelled setting',
+    );
+  const embeddings = await embeddingSource(config, stage1.sam, workspace, cases, cached);
+  return {
+    workspace,
+    stage1,
+    policy: { sam: stage1.sam, embeddings, layout: workspace.layout, device: workspace.device },
+    units,
+    cases,
+    cached,
+  };
+}
+
+/** The cache while the encoder stands still; the images themselves when it learns. */
+export async function embeddingSource(
+  config: Config,
+  sam: Sam,
+  workspace: Workspace,
+  cases: readonly UnlabelledCase[],
+  cached: EmbeddingCache,
+): Promise<EmbeddingSource> {
+  if (config.alignment.scope === 'decoder') return cached;
+  const inputs = new Map<string, Float32Array<ArrayBuffer>>();
+  for (const item of cases)
+    inputs.set(item.id, networkInput(await workspace.dataset.loadImage(item), workspace.canvas).data);
+  return new LiveEmbeddings(sam, inputs);
+}
+
+/** For the generator `views`: embeddings of changed images; undefined for the others, which need none. */
+export async function viewEmbedder(
+  config: Config,
+  { workspace, cases, policy }: Pick<Stage2Inputs, 'workspace' | 'cases' | 'policy'>,
+): Promise<((units: readonly AlignUnit[]) => NonNullable<GeneratorContext['embedView']>) | undefined> {
+  if (config.alignment.proposals.generator !== 'views') return undefined;
+  const side = workspace.canvas.imageSize;
+  const inputs = new Map<string, Float32Array<ArrayBuffer>>();
+  for (const item of cases)
+    inputs.set(item.id, networkInput(await workspace.dataset.loadImage(item), workspace.canvas).data);
+  return (units) => (view) => {
+    const images = stack(
+      units.map((unit) =>
+        fromTypedArray(inputs.get(unit.caseId) as Float32Array<ArrayBuffer>, [3, side, side], {
+          share: true,
+        }),
+      ),
+    );
+    return policy.sam.embed(applyView(images.to(policy.device as 'cuda'), view));
+  };
+}
+
+/** The hidden masks of the unlabelled cases: for the virtual annotator and for controls that say they use them. */
+export async function hiddenTruth(
+  { workspace, units }: Stage2Inputs,
+  signal: AbortSignal,
+): Promise<LabelledCase[]> {
+  return loadLabelled(workspace, [...new Set(units.map((unit) => unit.caseId))], signal);
+}
+
+export type AnnotatorKind = 'virtual' | 'recorded';
+
+/** The annotator of a run: virtual (made with the hidden masks) or whoever wrote ratings.jsonl. */
+export async function makeAnnotator(
+  kind: AnnotatorKind,
+  inputs: Stage2Inputs,
+  { config, signal }: JobContext,
+  store: JsonlStore<RatingLine>,
+): Promise<Annotator> {
+  if (kind === 'recorded') return recordedAnnotator(store);
+  await hiddenTruth(inputs, signal);
+  const { cache } = inputs.workspace;
+  return new OracleAnnotator({
+    ...config.scoring,
+    seed: config.seed,
+    truth: (caseId, classId) => cache.mask(caseId, classId),
+  });
+}
