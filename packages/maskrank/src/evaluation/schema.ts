@@ -20,7 +20,7 @@ const Distance = z.number().min(0);
 const Interval = z.tuple([z.number(), z.number()]);
 /** Class id as text, or `all`. */
 const ClassKey = z.string().regex(/^([1-9][0-9]*|all)$/, 'allowed: class ids and "all"');
-/** `dice`, `surfaceDice@2px`: see METRICS in metrics.ts. */
+/** `dice`, `surfaceDice@2px`, `hd95Px`, …: the keys of metricsOf (metrics.ts). */
 const MetricKey = Text;
 
 export const ToleranceSchema = z.strictObject({

@@ -86,28 +86,23 @@ export function membersOf(groups: readonly unknown[]): number[][] {
   return [...members.values()];
 }
 
+/** A statistic of every resample, from its weights (one a case). */
+export function replicate(resamples: Resamples, statistic: (weights: Uint16Array) => number): Float64Array {
+  const { cases, weights } = resamples;
+  return Float64Array.from({ length: resamples.count }, (_, r) =>
+    statistic(weights.subarray(r * cases, (r + 1) * cases)),
+  );
+}
+
 /**
- * Percentile bootstrap interval of a statistic.
+ * Percentile interval of replicates; NaN (a statistic that a resample does not have) is left out.
  *
- * @param statistic value of a resample from its weights (one a case); NaN leaves the resample out
  * @param level default 0.95
- * @returns undefined below two groups, or when every resample was left out
+ * @returns undefined when nothing is left
  */
-export function percentileInterval(
-  resamples: Resamples,
-  statistic: (weights: Uint16Array) => number,
-  level = 0.95,
-): Interval | undefined {
-  if (resamples.groups < 2) return undefined;
-  const values = new Float64Array(resamples.count);
-  let kept = 0;
-  for (let r = 0; r < resamples.count; r++) {
-    const start = r * resamples.cases;
-    const value = statistic(resamples.weights.subarray(start, start + resamples.cases));
-    if (!Number.isNaN(value)) values[kept++] = value;
-  }
-  if (kept === 0) return undefined;
-  const sorted = values.subarray(0, kept).sort();
+export function percentileInterval(replicates: Float64Array, level = 0.95): Interval | undefined {
+  const sorted = replicates.filter((value) => !Number.isNaN(value)).sort();
+  if (sorted.length === 0) return undefined;
   return [sortedQuantile(sorted, (1 - level) / 2), sortedQuantile(sorted, (1 + level) / 2)];
 }
 
@@ -123,10 +118,12 @@ export function weightedMean(values: Float64Array, weights: Uint16Array): number
   return sum / total;
 }
 
-/** 95 % interval of the mean. */
+/** 95 % interval of the mean; undefined below two groups. */
 export function bootstrapMean(values: ArrayLike<number>, options: BootstrapOptions): Interval | undefined {
   const data = Float64Array.from(values);
-  return percentileInterval(drawResamples(data.length, options), (w) => weightedMean(data, w));
+  const resamples = drawResamples(data.length, options);
+  if (resamples.groups < 2) return undefined;
+  return percentileInterval(replicate(resamples, (weights) => weightedMean(data, weights)));
 }
 
 /** 95 % interval of the mean of `b - a`, drawing pairs. */
@@ -228,8 +225,10 @@ export type PermutationOptions = {
   readonly permutations?: number;
 };
 
+/** Differences are taken eight at a time: the sums of their 256 sign patterns are looked up, not added up. */
+const BLOCK = 8;
 /** Up to here all 2^n sign patterns are tried. */
-const PERMUTATION_EXACT_MAX = 16;
+const PERMUTATION_EXACT_MAX = 2 * BLOCK;
 
 /**
  * Paired permutation test of mean difference 0: the share of sign patterns whose mean is at least as far from 0 as the
@@ -237,33 +236,43 @@ const PERMUTATION_EXACT_MAX = 16;
  */
 export function pairedPermutation(values: ArrayLike<number>, options: PermutationOptions): number {
   const { random, permutations = 10_000 } = options;
-  const data = Float64Array.from(values);
-  const n = data.length;
-  if (n === 0) return Number.NaN;
+  const data = Array.from(values);
+  if (data.length === 0) return Number.NaN;
   const observed = Math.abs(data.reduce((sum, d) => sum + d, 0));
   const scale = data.reduce((sum, d) => sum + Math.abs(d), 0);
   const threshold = observed - 1e-12 * scale; // equal but for rounding counts as equal
+  const blocks = signedSums(data);
   let extreme = 0;
-  if (n <= PERMUTATION_EXACT_MAX) {
-    const visit = (i: number, sum: number): void => {
-      if (i === n) extreme += Math.abs(sum) >= threshold ? 1 : 0;
-      else {
-        visit(i + 1, sum + data[i]!);
-        visit(i + 1, sum - data[i]!);
-      }
-    };
-    visit(0, 0);
-    return extreme / 2 ** n;
+  if (data.length <= PERMUTATION_EXACT_MAX) {
+    const [first, second = Float64Array.of(0)] = blocks;
+    for (const a of first!) for (const b of second) if (Math.abs(a + b) >= threshold) extreme++;
+    return extreme / 2 ** data.length;
   }
   for (let k = 0; k < permutations; k++) {
     let [sum, bits] = [0, 0];
-    for (let i = 0; i < n; i++) {
-      bits = i % 32 === 0 ? random.uint32() : bits >>> 1;
-      sum += (bits & 1) === 0 ? data[i]! : -data[i]!;
+    for (let i = 0; i < blocks.length; i++) {
+      bits = i % 4 === 0 ? random.uint32() : bits >>> BLOCK;
+      const block = blocks[i]!;
+      sum += block[bits & (block.length - 1)]!;
     }
     if (Math.abs(sum) >= threshold) extreme++;
   }
   return (extreme + 1) / (permutations + 1);
+}
+
+/** For each block of differences, the sums of all its sign patterns. */
+function signedSums(data: readonly number[]): Float64Array[] {
+  return Array.from({ length: Math.ceil(data.length / BLOCK) }, (_, block) => {
+    const differences = data.slice(block * BLOCK, (block + 1) * BLOCK);
+    const sums = new Float64Array(2 ** differences.length);
+    differences.forEach((d, i) => {
+      for (let pattern = 2 ** i - 1; pattern >= 0; pattern--) {
+        sums[pattern + 2 ** i] = sums[pattern]! - d;
+        sums[pattern]! += d;
+      }
+    });
+    return sums;
+  });
 }
 
 /** Shares of the differences above `epsilon` and below `-epsilon`; NaN for an empty list. */

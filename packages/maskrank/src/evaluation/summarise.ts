@@ -19,13 +19,13 @@ import {
   differences,
   drawResamples,
   holm,
-  type Interval,
   mean,
   median,
   membersOf,
   pairedPermutation,
   percentileInterval,
   type Resamples,
+  replicate,
   standardDeviation,
   weightedMean,
   wilcoxonSignedRank,
@@ -61,16 +61,19 @@ export function summarise(records: readonly CaseResult[], options: SummariseOpti
       `summarise: no case has the stage "${key}" that is to be compared; stages: ${table.stages.join(', ')}.`,
     );
   }
+  const single = table.classIds.length === 1 ? String(table.classIds[0]) : undefined;
+  const classKeys = [...table.classIds.map(String), ...(single === undefined ? [ALL_CLASSES] : [])];
   const summary: EvaluationSummary['summary'] = {};
   for (const stage of table.stages) {
-    summary[stage] = {};
-    for (const classKey of table.classKeys) summary[stage][classKey] = summariseClass(table, stage, classKey);
+    const classes = Object.fromEntries(classKeys.map((key) => [key, summariseClass(table, stage, key)]));
+    summary[stage] = single === undefined ? classes : { ...classes, [ALL_CLASSES]: classes[single]! };
   }
-  const comparisons = table.classKeys.flatMap((classKey) =>
+  const comparisons = classKeys.flatMap((classKey) =>
     table.metrics.flatMap((metric) =>
       correct(pairs.map((pair) => compare(table, pair, classKey, metric, options))),
     ),
   );
+  if (single !== undefined) comparisons.push(...comparisons.map((c) => ({ ...c, class: ALL_CLASSES })));
   return { summary, comparisons };
 }
 
@@ -84,22 +87,23 @@ export function defaultPairs(stages: readonly string[]): StagePair[] {
   return [...withFirst, ...rivals.map((baseline) => ({ baseline, stage: 'stage2' }))];
 }
 
+type Pooled = { readonly value: number; readonly replicates: Float64Array };
+
 /** Records by stage, class and case; case order, groups and resamples are the same for every stage, class and metric. */
 class Table {
   readonly stages: readonly string[];
   readonly classIds: readonly number[];
-  readonly classKeys: readonly string[];
   readonly metrics: readonly Metric[];
   readonly groups: readonly string[];
   readonly resamples: Resamples;
   private readonly records: ReadonlyMap<string, CaseResult>;
+  private readonly pools = new Map<string, Pooled>();
   private readonly cases: readonly string[];
 
   constructor(records: readonly CaseResult[], options: SummariseOptions) {
     const unique = <T>(values: readonly T[]) => [...new Set(values)];
     this.stages = unique(records.map((r) => r.stage));
     this.classIds = unique(records.map((r) => r.class)).sort((a, b) => a - b);
-    this.classKeys = [...this.classIds.map(String), ALL_CLASSES];
     // Sorted, so that the order in which cases were measured does not change the draws.
     this.cases = unique(records.map((r) => r.case)).sort();
     const groupOf = new Map(records.map((r) => [r.case, r.group ?? r.case]));
@@ -138,42 +142,54 @@ class Table {
     );
   }
 
-  /**
-   * Pooled value under weights, one a case. For `all`, the mean over classes that have one.
-   *
-   * @param alongside only cases evaluated in this stage too go in
-   */
-  pooled(
-    stage: string,
-    classKey: string,
-    metric: Metric,
-    alongside = stage,
-  ): (weights?: Uint16Array) => number {
-    const sums = this.idsOf(classKey).map((id) => {
-      const others = this.of(alongside, id);
-      return this.of(stage, id).map(
-        (record, i) => (record && others[i] && metric.pooled?.(record)) ?? { part: 0, whole: 0 },
-      );
-    });
-    return (weights) => {
-      const values = sums.map((cases) => {
-        let [part, whole] = [0, 0];
-        for (let i = 0; i < cases.length; i++) {
-          const weight = weights === undefined ? 1 : weights[i]!;
-          part += weight * cases[i]!.part;
-          whole += weight * cases[i]!.whole;
-        }
-        return part / whole;
-      });
-      return mean(values.filter((value) => !Number.isNaN(value)));
+  /** Pooled value and its bootstrap replicates. For `all`, the mean over classes that have one. */
+  pooled(stage: string, classKey: string, metric: Metric, alongside = stage): Pooled {
+    const classes = this.idsOf(classKey).map((id) => this.pooledOfClass(stage, id, metric, alongside));
+    if (classes.length === 1) return classes[0]!;
+    const overPresent = (values: readonly number[]) => mean(values.filter((v) => !Number.isNaN(v)));
+    return {
+      value: overPresent(classes.map((c) => c.value)),
+      replicates: classes[0]!.replicates.map((_, r) => overPresent(classes.map((c) => c.replicates[r]!))),
     };
+  }
+
+  /** @param alongside only cases evaluated in this stage too go in */
+  private pooledOfClass(stage: string, id: number, metric: Metric, alongside: string): Pooled {
+    const others = this.of(alongside, id);
+    const taken = this.of(stage, id).map((record, i) => (others[i] === undefined ? undefined : record));
+    const cases = taken.map((record) => (record === undefined ? '-' : '+')).join('');
+    const key = JSON.stringify([stage, id, metric.key, cases]);
+    const known = this.pools.get(key);
+    if (known !== undefined) return known;
+    const sums = taken.map((record) => record && metric.pooled?.(record));
+    const part = Float64Array.from(sums, (sum) => sum?.part ?? 0);
+    const whole = Float64Array.from(sums, (sum) => sum?.whole ?? 0);
+    const ratio = (weights: Uint16Array): number => {
+      let [p, w] = [0, 0];
+      for (let i = 0; i < weights.length; i++) {
+        p += weights[i]! * part[i]!;
+        w += weights[i]! * whole[i]!;
+      }
+      return p / w;
+    };
+    const pooled = {
+      value: ratio(new Uint16Array(part.length).fill(1)),
+      replicates: replicate(this.resamples, ratio),
+    };
+    this.pools.set(key, pooled);
+    return pooled;
   }
 
   /** Interval of the mean over cases; null where fewer than two groups have a value. */
   interval(values: Float64Array): [number, number] | null {
-    const groups = new Set(this.groups.filter((_, i) => !Number.isNaN(values[i]!)));
-    if (groups.size < 2) return null;
-    return intervalOrNull(percentileInterval(this.resamples, (w) => weightedMean(values, w)));
+    const present = [...values.keys()].filter((i) => !Number.isNaN(values[i]!));
+    if (new Set(present.map((i) => this.groups[i]!)).size < 2) return null;
+    return percentiles(replicate(this.resamples, (weights) => weightedMean(values, weights)));
+  }
+
+  /** Interval of a pooled value. */
+  pooledInterval(replicates: Float64Array): [number, number] | null {
+    return this.resamples.groups < 2 ? null : percentiles(replicates);
   }
 
   idsOf(classKey: string): readonly number[] {
@@ -213,8 +229,8 @@ function summariseClass(table: Table, stage: string, classKey: string): ClassSum
     if (metric.pooled === undefined) continue;
     const pool = table.pooled(stage, classKey, metric);
     pooled[metric.key] = {
-      value: orNull(pool()),
-      ci95: intervalOrNull(percentileInterval(table.resamples, pool)),
+      value: orNull(pool.value),
+      ci95: table.pooledInterval(pool.replicates),
       n: evaluated,
     };
   }
@@ -268,8 +284,8 @@ function comparePooled(table: Table, pair: StagePair, classKey: string, metric: 
   const before = table.pooled(pair.baseline, classKey, metric, pair.stage);
   const after = table.pooled(pair.stage, classKey, metric, pair.baseline);
   return {
-    difference: orNull(after() - before()),
-    ci95: intervalOrNull(percentileInterval(table.resamples, (w) => after(w) - before(w))),
+    difference: orNull(after.value - before.value),
+    ci95: table.pooledInterval(differences(before.replicates, after.replicates)),
   };
 }
 
@@ -280,5 +296,8 @@ function correct(family: readonly Comparison[]): Comparison[] {
 }
 
 const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value);
-const intervalOrNull = (interval: Interval | undefined): [number, number] | null =>
-  interval === undefined ? null : [interval[0], interval[1]];
+
+function percentiles(replicates: Float64Array): [number, number] | null {
+  const interval = percentileInterval(replicates);
+  return interval === undefined ? null : [interval[0], interval[1]];
+}

@@ -14,6 +14,7 @@ import {
   pairedPermutation,
   percentileInterval,
   quantile,
+  replicate,
   standardDeviation,
   weightedMean,
   wilcoxonSignedRank,
@@ -62,13 +63,12 @@ describe('bootstrap', () => {
   it('of two values has three means, in the shares 1 : 2 : 1', () => {
     const resamples = drawResamples(2, { random: random(), resamples: 4000 });
     const data = Float64Array.of(0, 1);
-    const means = Array.from({ length: 4000 }, (_, r) =>
-      weightedMean(data, resamples.weights.subarray(2 * r, 2 * r + 2)),
-    );
+    const means = replicate(resamples, (weights) => weightedMean(data, weights));
     const share = (value: number) => means.filter((m) => m === value).length / 4000;
     expect(share(0) + share(0.5) + share(1)).toBe(1);
     expect(share(0.5)).toBeCloseTo(0.5, 1);
-    expect(percentileInterval(resamples, (w) => weightedMean(data, w))).toEqual([0, 1]);
+    expect(percentileInterval(means)).toEqual([0, 1]);
+    expect(percentileInterval(Float64Array.of(Number.NaN))).toBeUndefined();
   });
 
   it('of normal values is about mean +- 1.96 sd / sqrt n', () => {
