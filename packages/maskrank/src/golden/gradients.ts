@@ -61,8 +61,8 @@ export function compareGradients(
 export function checkWithoutGradient(what: string, module: nn.Module, names: readonly string[]): CheckResult {
   const parameters = new Map(module.namedParameters());
   const wrong = names.filter((name) => {
-    const gradient = parameters.get(name)?.grad ?? null;
-    return !parameters.has(name) || (gradient !== null && gradient.toFloat32Array().some((g) => g !== 0));
+    const parameter = parameters.get(name);
+    return parameter === undefined || parameter.grad?.toFloat32Array().some((g) => g !== 0);
   });
   return checkFact(what, wrong.length === 0, `unexpected gradient of ${wrong.join(', ')}`);
 }

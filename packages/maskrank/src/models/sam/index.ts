@@ -5,5 +5,12 @@ export * from './config.ts';
 export { ImageEncoder } from './image-encoder.ts';
 export { type DecoderOutput, MaskDecoder } from './mask-decoder.ts';
 export { logitsToCanvas, logitsToOriginal } from './postprocess.ts';
+export {
+  type ImagePrompt,
+  type PredictedMask,
+  type Prediction,
+  type PredictorOptions,
+  SamPredictor,
+} from './predictor.ts';
 export { PromptEncoder, type PromptTensors } from './prompt-encoder.ts';
 export { createSam, pickBest, pickHead, Sam } from './sam.ts';
