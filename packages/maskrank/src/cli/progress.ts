@@ -120,7 +120,7 @@ export function createProgress({
       end: (text) => {
         if (ended) return;
         ended = true;
-        if (done === doneBefore && text === undefined) return clear(); // nothing began: the error says why
+        if (done === doneBefore && !text) return clear(); // nothing began: the error says why
         const seconds = (now() - start) / 1000;
         const count = total !== undefined && done < total ? `${done} of ${total}` : `${done}`;
         note(

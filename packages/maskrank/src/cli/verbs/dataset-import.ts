@@ -66,7 +66,7 @@ The source is only read. Stopped, the same command goes on; finished, it does no
         task.setTotal(total);
         task.update(done, name);
       },
-    }).finally(() => task.end());
+    }).finally(() => task.end(''));
     for (const { message } of report.notes) warn(message);
     for (const why of report.skipped) warn(`left out: ${why}`);
     if (reused) out(`${dir} was imported before from the same files; nothing was done`);

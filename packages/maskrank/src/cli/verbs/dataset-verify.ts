@@ -41,7 +41,7 @@ export const datasetVerify = defineVerb({
         task.update(done);
       },
       signal,
-    }).finally(() => task.end());
+    }).finally(() => task.end(''));
     out(formatVerifyReport(report, options.all ? { perKind: Number.POSITIVE_INFINITY } : {}));
     const errors = report.counts.error;
     const failure = new DataError(`${args.dataset}: ${errors} error(s). Mend them and verify again.`);
