@@ -60,7 +60,7 @@ export function createProgress({
     bar = '';
   };
   const draw = (text: string) => {
-    const line = text.slice(0, Math.max(20, (stream.columns ?? 80) - 1));
+    const line = text.slice(0, Math.max(20, (stream.columns || 80) - 1));
     if (line === bar) return;
     stream.write(`\r${line}\u001b[K`);
     bar = line;

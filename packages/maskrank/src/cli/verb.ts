@@ -72,7 +72,7 @@ export type VerbContext<
   readonly out: (text: string) => void;
   /** `warning: …` on stderr and in the log. */
   readonly warn: (text: string) => void;
-  /** Aborted by Ctrl-C: call `signal.throwIfAborted()` at every point where stopping loses nothing. */
+  /** Aborted by Ctrl-C: `await safePoint(signal)` (run/interrupt.ts) at every point where stopping loses nothing. */
   readonly signal: AbortSignal;
   readonly versions: Versions;
 };

@@ -2,6 +2,7 @@
 // `maskrank propose` and `maskrank rate`, which do the first round's proposals and judgements alone.
 
 import { existsSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@maskrank/torch/errors';
 import { type Alarm, roundAlarms } from '../alignment/alarms.ts';
@@ -66,12 +67,13 @@ export async function roundProposals(
   units: Round['units'],
   index: number,
   header: ArtefactHeader,
-  fresh: boolean,
+  folder: string = context.run.paths.proposals,
 ): Promise<Proposal[]> {
   const { run, config, signal, onProgress } = context;
-  const path = roundPath(run.paths.proposals, index);
+  await mkdir(folder, { recursive: true });
+  const path = roundPath(folder, index);
   const rerun = `maskrank align --run ${run.dir} --restart`;
-  const there = fresh ? undefined : await readRound(path, { header, rerun });
+  const there = await readRound(path, { header, rerun });
   if (there !== undefined) return there.proposals;
   const embedViews = await viewEmbedder(config, inputs);
   const proposals = propose(units, {
@@ -132,7 +134,7 @@ export async function proposeJob(
 ): Promise<{ path: string; units: number; medianRegionPx: number }> {
   const { inputs, header } = await enterStage2(context, options.restart ?? false);
   const units = roundUnits(inputs.units, 0, context.config.alignment, context.config.seed);
-  const proposals = await roundProposals(context, inputs, units, 0, header, false);
+  const proposals = await roundProposals(context, inputs, units, 0, header);
   inputs.stage1.sam.dispose();
   return {
     path: roundPath(context.run.paths.proposals, 0),
@@ -229,7 +231,7 @@ export async function alignJob(context: JobContext, options: AlignJobOptions = {
     context.warn(`stage 2${step === null ? '' : `, step ${step}`}: ${alarm.text}`);
   };
   const proposalsOf = (round: Round): Promise<Proposal[]> =>
-    roundProposals(context, inputs, round.units, round.index, header, false);
+    roundProposals(context, inputs, round.units, round.index, header);
   const judgedOf = judgedRounds(context, { annotator, store, proposalsOf }, (summary, raised) => {
     rounds.push(summary);
     context.note(

@@ -220,7 +220,12 @@ function canvasDice(
   );
 }
 
-function diceOf({ truePositive, falsePositive, falseNegative }: ReturnType<typeof countOverlap>): number {
+/** Dice of pixel counts; empty and empty is 1. */
+export function diceOf({
+  truePositive,
+  falsePositive,
+  falseNegative,
+}: ReturnType<typeof countOverlap>): number {
   const sizes = 2 * truePositive + falsePositive + falseNegative;
   return sizes === 0 ? 1 : (2 * truePositive) / sizes;
 }

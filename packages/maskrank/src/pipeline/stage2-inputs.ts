@@ -118,14 +118,11 @@ export async function hiddenTruth(
 
 export type AnnotatorKind = 'virtual' | 'recorded';
 
-/** The annotator of a run: virtual (made with the hidden masks) or whoever wrote ratings.jsonl. */
-export async function makeAnnotator(
-  kind: AnnotatorKind,
+/** The paper's virtual annotator, made with the hidden masks. */
+export async function virtualAnnotator(
   inputs: Stage2Inputs,
   { config, signal }: JobContext,
-  store: JsonlStore<RatingLine>,
 ): Promise<Annotator> {
-  if (kind === 'recorded') return recordedAnnotator(store);
   await hiddenTruth(inputs, signal);
   const { cache } = inputs.workspace;
   return new OracleAnnotator({
@@ -133,4 +130,14 @@ export async function makeAnnotator(
     seed: config.seed,
     truth: (caseId, classId) => cache.mask(caseId, classId),
   });
+}
+
+/** The annotator of a run: virtual, or whoever wrote ratings.jsonl. */
+export async function makeAnnotator(
+  kind: AnnotatorKind,
+  inputs: Stage2Inputs,
+  context: JobContext,
+  store: JsonlStore<RatingLine>,
+): Promise<Annotator> {
+  return kind === 'recorded' ? recordedAnnotator(store) : virtualAnnotator(inputs, context);
 }

@@ -1,0 +1,60 @@
+// From what a verb is given to what a job needs: one progress bar a label, warnings and notes to terminal and log.
+
+import type { JobContext } from '../pipeline/workspace.ts';
+import type { RunFolder } from '../run/run-folder.ts';
+import type { ProgressTask } from './progress.ts';
+import type { VerbContext } from './verb.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a verb's own arguments and flags do not matter here
+type AnyContext = VerbContext<any, any, RunFolder>;
+
+/** The job's view of a verb's context. Call `end` when the job is over, also after a failure. */
+export function jobContext({
+  runFolder,
+  config,
+  signal,
+  progress,
+  log,
+  warn,
+}: AnyContext): JobContext & { readonly end: () => void } {
+  let label = '';
+  let task: ProgressTask | undefined;
+  const end = (): void => {
+    task?.end();
+    task = undefined;
+    label = '';
+  };
+  return {
+    run: runFolder,
+    config,
+    signal,
+    warn,
+    note: (facts, text) => {
+      log.info(facts, text);
+      progress.note(text);
+    },
+    onProgress: (name, done, total, note) => {
+      if (name !== label) {
+        end();
+        label = name;
+        task = progress.task(name, {
+          total,
+          unit: name.startsWith('stage') || name.startsWith('control') ? 'steps' : 'cases',
+          done,
+        });
+      }
+      task?.update(done, note);
+    },
+    end,
+  };
+}
+
+/** Runs a job with a context that is closed afterwards. */
+export async function runJob<T>(context: AnyContext, job: (context: JobContext) => Promise<T>): Promise<T> {
+  const own = jobContext(context);
+  try {
+    return await job(own);
+  } finally {
+    own.end();
+  }
+}

@@ -1,0 +1,60 @@
+// `maskrank evaluate`: every checkpoint of a run on untouched cases.
+
+import { textTable } from '../table.ts';
+import { defineVerb } from '../verb.ts';
+
+export default defineVerb({
+  name: 'evaluate',
+  summary: 'Dice, IoU, surface Dice and Hausdorff of every stage and control on the test cases',
+  examples: [
+    ['maskrank evaluate --run runs/busi', 'writes runs/busi/evaluation.json'],
+    ['maskrank evaluate --run runs/busi --split validation', 'on the validation cases'],
+  ],
+  sections: ['data', 'prompts', 'evaluation'],
+  shortcuts: { split: 'evaluation.split' },
+  runFolder: { mode: 'write' },
+  run: async (context) => {
+    const { runJob } = await import('../job-context.ts');
+    const { evaluateJob } = await import('../../pipeline/evaluate.ts');
+    const evaluation = await runJob(context, evaluateJob);
+    const percent = (value: number | null | undefined): string =>
+      value === null || value === undefined ? '–' : (100 * value).toFixed(1);
+    const tolerance = evaluation.tolerances[Math.min(1, evaluation.tolerances.length - 1)]?.key;
+    const rows = evaluation.stages.map(({ key, title }) => {
+      const { perImage = {}, pooled = {} } = evaluation.summary[key]?.all ?? {};
+      const { dice, iou, hd95Px } = perImage;
+      const surface = perImage[`surfaceDice@${tolerance}`];
+      return [
+        title,
+        percent(dice?.mean),
+        percent(dice?.sd),
+        percent(pooled.dice?.value),
+        percent(iou?.mean),
+        percent(surface?.mean),
+        hd95Px?.mean?.toFixed(1) ?? '–',
+        dice?.n ?? 0,
+      ];
+    });
+    context.out(
+      textTable([
+        ['stage', 'Dice %', 'sd', 'pooled', 'IoU %', `surface Dice @${tolerance} %`, 'HD95 px', 'n'],
+        ...rows,
+      ]),
+    );
+    const gain = evaluation.comparisons.find(
+      (c) => c.class === 'all' && c.metric === 'dice' && c.baseline === 'stage1' && c.stage === 'stage2',
+    );
+    if (gain?.meanDifference !== undefined && gain.meanDifference !== null && gain.ci95 !== null) {
+      const [low, high] = gain.ci95;
+      context.out(
+        `stage 2 over stage 1: ${percent(gain.meanDifference)} Dice points [${percent(low)}, ${percent(high)}]; ${percent(gain.shareBetter)} % of the cases better, ${percent(gain.shareWorse)} % worse`,
+      );
+    }
+    if (evaluation.prompts.oracle)
+      context.warn(
+        'prompts of the evaluated cases were drawn from their ground truth (oracle): not what a user without masks would get',
+      );
+    const { cases: _, ...summary } = evaluation;
+    return { result: summary, next: `maskrank report --run ${context.runFolder.dir}` };
+  },
+});

@@ -1,0 +1,224 @@
+// The job of `maskrank evaluate`: every checkpoint of a run on untouched cases, to RUN/evaluation.json. The masks of stage 1
+// and 2 are kept in RUN/predictions, for the report and for people.
+
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from '@maskrank/torch/errors';
+import type { EmbeddingCache } from '../alignment/embeddings.ts';
+import type { AlignUnit } from '../alignment/policy.ts';
+import type { LabelledCase } from '../datasets/cases.ts';
+import { measure } from '../evaluation/measure.ts';
+import { tolerance } from '../evaluation/metrics.ts';
+import {
+  type CaseResult,
+  EVALUATION_VERSION,
+  type Evaluation,
+  EvaluationSchema,
+} from '../evaluation/schema.ts';
+import { summarise } from '../evaluation/summarise.ts';
+import { gridOf } from '../evaluation/surface-distance.ts';
+import { writeMaskPng } from '../formats/raster.ts';
+import type { Mask } from '../imaging/types.ts';
+import type { Prompt, PromptSource } from '../prompting/prompt.ts';
+import type { ConfigSection } from '../run/config.ts';
+import { writeJson } from '../run/files.ts';
+import { configHash } from '../run/resolve.ts';
+import { type Unit, unitKey } from '../training/units.ts';
+import { CONTROLS, type ControlName, controlPath, controlThreshold } from './controls.ts';
+import { embedCases } from './embed.ts';
+import { splitsHash } from './finetune.ts';
+import { type LoadedModel, loadModel } from './model.ts';
+import { predictUnits } from './predict-units.ts';
+import { ensurePrompts, makePrompts } from './prompts.ts';
+import { allUnits, byId, promptedUnits } from './units.ts';
+import { type JobContext, openWorkspace, splitIds, type Workspace } from './workspace.ts';
+
+/** One line of the table: a checkpoint with a source of prompts and a threshold. */
+type Row = {
+  readonly key: string;
+  readonly title: string;
+  readonly checkpoint: string;
+  readonly source: PromptSource;
+  readonly threshold: number;
+  /** Masks are written to RUN/predictions/KEY. */
+  readonly keepMasks: boolean;
+};
+
+const SECTIONS: readonly ConfigSection[] = ['data', 'prompts', 'evaluation'];
+
+const SOURCE_TITLES: Readonly<Record<string, string>> = {
+  self: 'prompting itself',
+  none: 'without a prompt',
+};
+
+/** Every row that the run's checkpoints allow. */
+function rowsOf({ run, config }: JobContext): Row[] {
+  const { checkpoints, stage1, stage2 } = run.paths;
+  if (!existsSync(stage1))
+    throw new UsageError(
+      `${stage1}: there is no checkpoint to measure yet. Make one: maskrank finetune DATASET --run ${run.dir}`,
+    );
+  const { threshold, alsoPrompts } = config.evaluation;
+  const source = config.prompts.test;
+  const stages = [
+    { key: 'stage1', title: 'stage 1', checkpoint: stage1 },
+    { key: 'stage2', title: 'stage 2', checkpoint: stage2 },
+  ].filter(({ checkpoint }) => existsSync(checkpoint));
+  const own = stages.map((stage) => ({ ...stage, source, threshold, keepMasks: true }));
+  const controls = (Object.keys(CONTROLS) as ControlName[])
+    .filter((name) => existsSync(controlPath(checkpoints, name)))
+    .map((name) => ({
+      key: name,
+      title: CONTROLS[name].title,
+      checkpoint: name === 'threshold' ? stage1 : controlPath(checkpoints, name),
+      source,
+      threshold: name === 'threshold' ? controlThreshold(checkpoints) : threshold,
+      keepMasks: false,
+    }));
+  const others = alsoPrompts
+    .filter((other) => other !== source)
+    .flatMap((other) =>
+      stages.map((stage) => ({
+        ...stage,
+        key: `${stage.key}-${other}`,
+        title: `${stage.title}, ${SOURCE_TITLES[other]}`,
+        source: other,
+        threshold,
+        keepMasks: false,
+      })),
+    );
+  return [...own, ...controls, ...others];
+}
+
+/** Prompts of the evaluated units: the run's own from the store, those that depend on the measured model made anew. */
+async function promptsFor(
+  row: Row,
+  units: readonly Unit[],
+  model: LoadedModel,
+  embeddings: EmbeddingCache,
+  context: JobContext,
+  workspace: Workspace,
+  truth: ReadonlyMap<string, LabelledCase>,
+): Promise<ReadonlyMap<string, Prompt>> {
+  const { config, run, signal } = context;
+  const inputs = { workspace, config, labelled: truth, self: { sam: model.sam, embeddings } };
+  if (row.source === 'self' || row.source === 'none') return makePrompts(units, row.source, inputs, signal);
+  return ensurePrompts(run.paths.prompts, units, row.source, inputs, signal);
+}
+
+async function measureRow(
+  row: Row,
+  context: JobContext,
+  workspace: Workspace,
+  cases: readonly LabelledCase[],
+): Promise<{ results: CaseResult[]; hash: string }> {
+  const { config, run, signal, onProgress } = context;
+  const model = await loadModel(row.checkpoint, workspace.device);
+  const embeddings = await embedCases(cases, config.evaluation.split, model.sam, workspace, context);
+  const truth = byId(cases);
+  const units = allUnits(
+    workspace,
+    cases.map((item) => item.id),
+  );
+  const prompts = await promptsFor(row, units, model, embeddings, context, workspace, truth);
+  const prompted = promptedUnits(units, prompts, embeddings);
+  const policy = { sam: model.sam, embeddings, layout: workspace.layout, device: workspace.device };
+  const masks: { unit: AlignUnit; mask: Mask }[] = [];
+  predictUnits(prompted, { policy, embeddings, threshold: row.threshold, signal }, (unit, mask) => {
+    masks.push({ unit, mask });
+    onProgress(`evaluate ${row.title}`, masks.length, prompted.length);
+  });
+  model.sam.dispose();
+  const tolerances = config.evaluation.tolerancesPx.map((value) => tolerance(value, 'px'));
+  const results: CaseResult[] = [];
+  for (const { unit, mask } of masks) {
+    const item = truth.get(unit.caseId) as LabelledCase;
+    const reference = await workspace.dataset.loadMask(item, unit.classId);
+    const { source } = prompts.get(unitKey(unit.caseId, unit.classId)) as Prompt;
+    results.push({
+      case: unit.caseId,
+      group: item.group,
+      class: unit.classId,
+      stage: row.key,
+      prompt: { source, oracle: source === 'oracle-box' || source === 'mask' },
+      ...measure(gridOf(reference), gridOf(mask), { tolerances, empties: config.evaluation.empties }),
+    });
+    if (row.keepMasks) await keepMask(run.dir, row.key, unit, mask);
+  }
+  return { results, hash: model.hash };
+}
+
+/** RUN/predictions/stage2/1/CASE.png */
+export const predictionPath = (runDir: string, stage: string, classId: number, caseId: string): string =>
+  join(runDir, 'predictions', stage, String(classId), `${caseId}.png`);
+
+async function keepMask(runDir: string, stage: string, unit: AlignUnit, mask: Mask): Promise<void> {
+  const path = predictionPath(runDir, stage, unit.classId, unit.caseId);
+  mkdirSync(join(path, '..'), { recursive: true });
+  await writeMaskPng(path, mask);
+}
+
+export async function evaluateJob(context: JobContext): Promise<Evaluation> {
+  const { run, config } = context;
+  const workspace = await openWorkspace(context);
+  const rows = rowsOf(context);
+  const cases = workspace.dataset.labelled(splitIds(workspace, config, config.evaluation.split));
+  const all: CaseResult[] = [];
+  const hashes: Record<string, string> = {};
+  for (const row of rows) {
+    const { results, hash } = await measureRow(row, context, workspace, cases);
+    all.push(...results);
+    hashes[row.key] = hash;
+  }
+  const evaluation = assemble(context, workspace, rows, all, hashes);
+  await writeJson(run.paths.evaluation, evaluation);
+  return evaluation;
+}
+
+function assemble(
+  { config }: JobContext,
+  workspace: Workspace,
+  rows: readonly Row[],
+  cases: CaseResult[],
+  hashes: Readonly<Record<string, string>>,
+): Evaluation {
+  const { tolerancesPx, empties, split, threshold, bootstrapSamples, permutations } = config.evaluation;
+  const tolerances = tolerancesPx.map((value) => tolerance(value, 'px'));
+  const statistics = { seed: config.seed, bootstrapResamples: bootstrapSamples, permutations };
+  const sources: Record<string, number> = {};
+  for (const { prompt } of cases) sources[prompt.source] = (sources[prompt.source] ?? 0) + 1;
+  const own = Object.fromEntries(
+    ['stage1', 'stage2'].flatMap((key) =>
+      hashes[key] === undefined ? [] : [[`checkpoint ${key}`, hashes[key]]],
+    ),
+  );
+  const controls = rows.flatMap((row) => {
+    const control = (CONTROLS as Readonly<Record<string, (typeof CONTROLS)[ControlName]>>)[row.key];
+    return control === undefined ? [] : [{ stage: row.key, kind: control.kind, question: control.question }];
+  });
+  return EvaluationSchema.parse({
+    schemaVersion: EVALUATION_VERSION,
+    configHash: configHash(config, SECTIONS),
+    madeFrom: { dataset: workspace.dataset.hash, splits: splitsHash(workspace), ...own },
+    dataset: {
+      name: workspace.dataset.dataset.name,
+      split,
+      classes: workspace.classes.map(({ id, name }) => ({ id, name })),
+    },
+    tolerances,
+    empties,
+    missedDistance: 'image diagonal',
+    ...(rows.every((row) => row.threshold === threshold) ? { threshold } : {}),
+    statistics,
+    prompts: { oracle: cases.some(({ prompt }) => prompt.oracle), sources },
+    stages: rows.map(({ key, title }) => ({ key, title, checkpoint: hashes[key] as string })),
+    controls,
+    cases,
+    ...summarise(cases, {
+      tolerances,
+      seed: config.seed,
+      bootstrapResamples: bootstrapSamples,
+      permutations,
+    }),
+  });
+}
