@@ -1,17 +1,17 @@
 // Every verb, in the order of the work. A verb is one file in verbs/ and one line here.
 
 import type { Verb } from './verb.ts';
-import align from './verbs/align.ts';
-import datasetImport from './verbs/dataset-import.ts';
-import datasetSample from './verbs/dataset-sample.ts';
-import datasetSplit from './verbs/dataset-split.ts';
-import datasetVerify from './verbs/dataset-verify.ts';
-import doctor from './verbs/doctor.ts';
-import evaluate from './verbs/evaluate.ts';
-import finetune from './verbs/finetune.ts';
-import propose from './verbs/propose.ts';
-import rate from './verbs/rate.ts';
-import report from './verbs/report.ts';
+import { align } from './verbs/align.ts';
+import { datasetImport } from './verbs/dataset-import.ts';
+import { datasetSample } from './verbs/dataset-sample.ts';
+import { datasetSplit } from './verbs/dataset-split.ts';
+import { datasetVerify } from './verbs/dataset-verify.ts';
+import { doctor } from './verbs/doctor.ts';
+import { evaluate } from './verbs/evaluate.ts';
+import { finetune } from './verbs/finetune.ts';
+import { propose } from './verbs/propose.ts';
+import { rate } from './verbs/rate.ts';
+import { report } from './verbs/report.ts';
 
 export const registry: readonly Verb[] = [
   doctor,

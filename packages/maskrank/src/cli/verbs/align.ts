@@ -3,7 +3,7 @@
 import { textTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 
-export default defineVerb({
+export const align = defineVerb({
   name: 'align',
   summary: 'stage 2: align the decoder to rankings of the unlabelled cases',
   details: `Each round takes proposals from the model of the moment and asks the annotator: virtual (by the hidden masks, for

@@ -3,7 +3,7 @@
 import { textTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 
-export default defineVerb({
+export const evaluate = defineVerb({
   name: 'evaluate',
   summary: 'Dice, IoU, surface Dice and Hausdorff of every stage and control on the test cases',
   examples: [

@@ -2,7 +2,7 @@
 
 import { defineVerb } from '../verb.ts';
 
-export default defineVerb({
+export const finetune = defineVerb({
   name: 'finetune',
   summary: 'stage 1: fine-tune the model on the labelled cases',
   details: `Trains with 20:1 focal:Dice and the IoU head's loss; prompts of the labelled images come from their masks.

@@ -2,7 +2,7 @@
 
 import { defineVerb } from '../verb.ts';
 
-export default defineVerb({
+export const propose = defineVerb({
   name: 'propose',
   summary: 'four candidate masks for each unlabelled case, for ranking',
   details:

@@ -2,7 +2,7 @@
 
 import { defineVerb } from '../verb.ts';
 
-export default defineVerb({
+export const rate = defineVerb({
   name: 'rate',
   summary: 'the virtual annotator judges the newest proposals by the hidden masks',
   details: 'For studies. Where people rank, ratings.jsonl holds their answers and this verb is not used.',
