@@ -154,11 +154,12 @@ function describeVerb(command: Command, verb: Verb, options: ParseOptions): (pro
     );
   const own = Object.entries(verb.options ?? {}).map(([key, spec]) => [key, ownOption(key, spec)] as const);
   for (const [, option] of own) command.addOption(option);
-  const shortcuts = Object.entries(verb.shortcuts ?? {});
-  for (const [name, path] of shortcuts) {
+  const shortcuts = Object.entries(verb.shortcuts ?? {}).map(([name, path]) => {
     const leaf = options.leaves.find((candidate) => candidate.path === path);
-    command.option(`${flagName(name)} <${leaf ? valueName(leaf) : 'value'}>`, `short for ${flagName(path)}`);
-  }
+    const flag = `${flagName(name)} <${leaf ? valueName(leaf) : 'value'}>`;
+    return [new Option(flag, `short for ${flagName(path)}`), path] as const;
+  });
+  for (const [option] of shortcuts) command.addOption(option);
   const leaves = options.leaves.filter((leaf) =>
     (verb.sections as readonly string[] | undefined)?.includes(leaf.section),
   );
@@ -174,15 +175,15 @@ function describeVerb(command: Command, verb: Verb, options: ParseOptions): (pro
       if (shared[key] !== undefined) flags[key] = String(shared[key]);
     for (const leaf of leaves)
       if (typed[leaf.path] !== undefined) flags[leaf.path] = String(typed[leaf.path]);
-    for (const [name, path] of shortcuts) {
-      const value = typed[name];
+    for (const [option, path] of shortcuts) {
+      const value = typed[option.attributeName()];
       if (value === undefined) continue;
       if (flags[path] !== undefined && flags[path] !== value)
         throw new UsageError(
-          `${flagName(name)} = ${value} and ${flagName(path)} = ${flags[path]}: the same key twice; give one.`,
+          `${option.long} = ${value} and ${flagName(path)} = ${flags[path]}: the same key twice; give one.`,
         );
       flags[path] = String(value);
-      flagNames[path] = `${flagName(name)}`;
+      flagNames[path] = option.long!;
     }
     return {
       verb,

@@ -1,5 +1,5 @@
 // Ctrl-C: the first asks the loops to stop at their next safe point, the second ends the process at once.
-// A loop calls `signal.throwIfAborted()` where stopping loses nothing. Not here: the exit code's message (cli/main.ts).
+// A loop calls `await safePoint(signal)` where stopping loses nothing. Not here: the exit code's message (cli/main.ts).
 
 /** Exit code after an interrupt, as shells have it: 128 + SIGINT. */
 export const INTERRUPTED_EXIT_CODE = 130;
@@ -10,6 +10,15 @@ export class Interrupted extends Error {
   constructor() {
     super('stopped by request');
   }
+}
+
+/**
+ * A point where stopping loses nothing. It gives Node a turn, without which a loop of native calls never learns of a
+ * signal, and throws `Interrupted` when there was one.
+ */
+export async function safePoint(signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  signal.throwIfAborted();
 }
 
 export type InterruptOptions = {

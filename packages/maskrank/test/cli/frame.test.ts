@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DataError, EngineError, UsageError } from '@maskrank/torch/errors';
 import { afterAll, describe, expect, it } from 'vitest';
 import { defineVerb } from '../../src/cli/verb.ts';
+import { safePoint } from '../../src/run/interrupt.ts';
 import { readJsonl } from '../../src/run/jsonl.ts';
 import { type RunCliOptions, runCli } from './harness.ts';
 
@@ -24,7 +25,7 @@ const train = defineVerb({
     share: { describe: 'part', value: 'NUMBER', parse: Number },
   },
   sections: ['training', 'model'],
-  shortcuts: { model: 'model.name' },
+  shortcuts: { model: 'model.name', batchSize: 'training.batchSize' },
   runFolder: { mode: 'create' },
   run: async ({ args, options, config, origins, runFolder, log, out, progress, warn }) => {
     log.info({ step: 1 }, 'trained');
@@ -158,6 +159,43 @@ describe('a verb', () => {
   it('of a group, with several files', async () => {
     const { json } = await run(['group', 'pack', 'a', 'b', '--out', 'here', '--json']);
     expect(json()).toMatchObject({ verb: 'group pack', result: { files: ['a', 'b'], out: 'HERE' } });
+  });
+
+  it('takes shortcuts of several words and switches that begin with no', async () => {
+    const verb = defineVerb({
+      name: 'odd',
+      summary: 'odd flags',
+      examples: [['maskrank odd', 'nothing']],
+      sections: ['training'],
+      shortcuts: { 'batch-size': 'training.batchSize', firstRate: 'training.learningRate' },
+      options: {
+        noControls: { describe: 'leave the controls out' },
+        how: { describe: 'way', choices: ['a', 'b'] },
+      },
+      run: ({ config: { training }, options, origins }) => {
+        const how: 'a' | 'b' | undefined = options.how;
+        const result = {
+          batch: training.batchSize,
+          rate: training.learningRate,
+          off: options.noControls,
+          how,
+        };
+        return { result: { ...result, origin: origins['training.batchSize'] } };
+      },
+    });
+    const given = await run(
+      ['odd', '--batch-size', '3', '--first-rate', '0.5', '--no-controls', '--how', 'b', '--json'],
+      { verbs: [verb] },
+    );
+    expect(given.json()).toMatchObject({
+      result: { batch: 3, rate: 0.5, off: true, how: 'b', origin: 'flag --batch-size' },
+    });
+    expect((await run(['odd', '--json'], { verbs: [verb] })).json()).toMatchObject({
+      result: { batch: 8, off: false },
+    });
+    expect((await run(['odd', '--how', 'c'], { verbs: [verb] })).stderr).toMatch(
+      /--how: 'c' is not allowed here: a, b/,
+    );
   });
 
   it('prints the resolved configuration with origins and does nothing', async () => {
@@ -299,8 +337,7 @@ describe('Ctrl-C', () => {
       run: async ({ signal }) => {
         for (let step = 0; step < 1000; step++) {
           onStep(step);
-          await new Promise(setImmediate);
-          signal.throwIfAborted();
+          await safePoint(signal);
         }
         return { result: null };
       },

@@ -10,7 +10,9 @@ export const evaluation = z
     alsoPrompts: z
       .array(z.enum(['self', 'none']))
       .default(['self', 'none'])
-      .describe('further rows for stage 1 and 2, beside the configured prompts: the model prompting itself, and no prompt at all'),
+      .describe(
+        'further rows for stage 1 and 2, beside the configured prompts: the model prompting itself, and no prompt at all',
+      ),
     tolerancesPx: z
       .array(z.number().positive())
       .min(1)
