@@ -19,7 +19,7 @@ function forward(fixture: Fixture, name: string, got: Tensor): CheckResult {
 function makeEncoder(fixture: Fixture, windowing: Windowing): ImageEncoder {
   const encoder = new ImageEncoder(configOf(fixture));
   nn.loadStateDict(encoder, under(fixture, 'weights/'), { source: fixture.name });
-  encoder.windowing = windowing;
+  encoder.mode.windowing = windowing;
   return encoder;
 }
 
@@ -29,7 +29,7 @@ function insideBlocks(fixture: Fixture, encoder: ImageEncoder, inputs: readonly 
     if (!fixture.tensors.has(`out/block${i}.attn`)) return [];
     const x = inputs[i] as Tensor;
     const normal = block.norm1.forward(x); // [B, H, W, C]
-    const attended = block.attn.forward(normal, block.windowSide, encoder.windowing);
+    const attended = block.attn.forward(normal, block.windowSide, encoder.mode.windowing);
     const results = [compareAttention(fixture, `out/block${i}.attn`, encoder, i, normal, attended)];
     const adapted = block.norm2.forward(x.add(attended));
     results.push(forward(fixture, `out/block${i}.Adapter.in`, adapted));
@@ -52,7 +52,7 @@ function compareAttention(
   const { attn, windowSide } = encoder.blocks[index] as ImageEncoder['blocks'][number];
   if (windowSide === null) return forward(fixture, name, attended);
   const { windows, paddedSize } = partition(normal, windowSide);
-  if (encoder.windowing === 'padded') return forward(fixture, name, attn.forward(windows));
+  if (encoder.mode.windowing === 'padded') return forward(fixture, name, attn.forward(windows));
   const size = [normal.size(1), normal.size(2)] as const;
   const real = unpartition(load(fixture, name), paddedSize, size).toFloat32Array();
   return compareElements(`${name} (real tokens)`, attended.toFloat32Array(), real, FORWARD);

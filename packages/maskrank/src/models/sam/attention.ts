@@ -6,7 +6,7 @@
 // Shapes: B images, H W grid, C channels, n real tokens of a window, b windows times heads, d channels of a head.
 
 import { cat, hasOperator, nn, op, type Tensor, zeros } from '@maskrank/torch';
-import type { QkvLora } from '../lora.ts';
+import { QkvLora } from '../lora.ts';
 import { VitLinear } from './layers.ts';
 import { paddedBias, realBias, relativeTerms } from './relative-positions.ts';
 import { joinGroups, partition, unpartition, type WindowGroup, windowGroups } from './windows.ts';
@@ -37,6 +37,8 @@ function hasFused(): boolean {
 export type AttentionOptions = {
   readonly heads: number;
   readonly qkvBias: boolean;
+  /** Rank of the low-rank updates of queries and values; 0: none. */
+  readonly loraRank?: number;
   /** Tokens along each side for which the tables of relative positions are made; null: none. */
   readonly relativeSide: number | null;
 };
@@ -46,11 +48,11 @@ export class Attention extends nn.Module {
   readonly proj: VitLinear;
   readonly rel_pos_h: nn.Parameter | null; // [2 side - 1, d]
   readonly rel_pos_w: nn.Parameter | null;
-  /** Low-rank updates of the queries' and values' projection, when attached. */
-  lora: QkvLora | null = null;
+  /** Low-rank updates of the queries' and values' projection. */
+  lora: QkvLora | null;
   readonly #heads: number;
 
-  constructor(dim: number, { heads, qkvBias, relativeSide }: AttentionOptions) {
+  constructor(dim: number, { heads, qkvBias, relativeSide, loraRank = 0 }: AttentionOptions) {
     super();
     this.#heads = heads;
     this.qkv = new VitLinear(dim, 3 * dim, { bias: qkvBias });
@@ -59,6 +61,7 @@ export class Attention extends nn.Module {
       relativeSide === null ? null : new nn.Parameter(zeros([2 * relativeSide - 1, dim / heads]));
     this.rel_pos_h = table();
     this.rel_pos_w = table();
+    this.lora = loraRank > 0 ? new QkvLora(dim, loraRank) : null;
   }
 
   /** x [B, H, W, C] -> [B, H, W, C]. `windowSide` null: every token attends to every other. */

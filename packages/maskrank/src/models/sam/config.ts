@@ -26,6 +26,8 @@ export type ImageEncoderConfig = {
   readonly relativePositions: boolean;
   /** SAM-Med2D's convolutional adapter beside every MLP. */
   readonly adapters: boolean;
+  /** Rank of low-rank updates of queries and values in every block (SAMed: 4); 0 is none. */
+  readonly loraRank: number;
 };
 
 export type DecoderConfig = {
@@ -98,6 +100,7 @@ function encoder(
     absolutePositions: true,
     relativePositions: true,
     adapters,
+    loraRank: 0,
     ...changes,
   };
 }
@@ -186,6 +189,10 @@ export function checkSamConfig(config: SamConfig): void {
   need(e.dim % e.heads === 0, `encoder.dim ${e.dim} is not a multiple of encoder.heads ${e.heads}`);
   need(!e.adapters || grid % 2 === 0, `adapters halve the grid, which has an odd side of ${grid} tokens`);
   need(!e.adapters || e.dim % 4 === 0, `adapters need encoder.dim divisible by 4, found ${e.dim}`);
+  need(
+    Number.isInteger(e.loraRank) && e.loraRank >= 0 && e.loraRank <= e.dim,
+    `encoder.loraRank ${e.loraRank} is not within 0..${e.dim}`,
+  );
   need(e.windowSize > 0, `encoder.windowSize ${e.windowSize} is not positive`);
   need(
     e.globalBlocks.every((i) => Number.isInteger(i) && i >= 0 && i < e.depth),

@@ -33,6 +33,14 @@ class PatchEmbed extends nn.Layer {
   }
 }
 
+/** How the blocks run; no part of it changes what is saved. */
+export type EncoderMode = {
+  /** `padded` computes windows as the reference does, for comparison; the numbers are the same. */
+  windowing: Windowing;
+  /** Factor on the adapters' output; 0 is the network without them. */
+  adapterScale: number;
+};
+
 export class Block extends nn.Module {
   readonly norm1: nn.LayerNorm;
   readonly attn: Attention;
@@ -44,22 +52,23 @@ export class Block extends nn.Module {
 
   constructor(config: ImageEncoderConfig, windowSide: number | null, grid: number) {
     super();
-    const { dim, heads, qkvBias, relativePositions, mlpRatio } = config;
+    const { dim, heads, qkvBias, relativePositions, mlpRatio, loraRank } = config;
     this.windowSide = windowSide;
     this.norm1 = new nn.LayerNorm(dim, { eps: EPS });
     const relativeSide = relativePositions ? (windowSide ?? grid) : null;
-    this.attn = new Attention(dim, { heads, qkvBias, relativeSide });
+    this.attn = new Attention(dim, { heads, qkvBias, relativeSide, loraRank });
     this.norm2 = new nn.LayerNorm(dim, { eps: EPS });
     this.mlp = new MlpBlock(dim, Math.floor(dim * mlpRatio), 'gelu', VitLinear);
     this.Adapter = config.adapters ? new Adapter(dim) : null;
   }
 
   /** x [B, H, W, C] -> [B, H, W, C] */
-  forward(x: Tensor, windowing: Windowing): Tensor {
+  forward(x: Tensor, { windowing, adapterScale }: EncoderMode): Tensor {
     const attended = x.add(this.attn.forward(this.norm1.forward(x), this.windowSide, windowing));
     const normal = this.norm2.forward(attended);
     const out = attended.add(this.mlp.forward(normal));
-    return this.Adapter === null ? out : out.add(this.Adapter.forward(normal));
+    if (this.Adapter === null || adapterScale === 0) return out;
+    return out.add(this.Adapter.forward(normal), adapterScale);
   }
 }
 
@@ -68,8 +77,7 @@ export class ImageEncoder extends nn.Layer {
   readonly pos_embed: nn.Parameter | null; // [1, H, W, C]
   readonly blocks: readonly Block[];
   readonly neck: nn.Sequential;
-  /** `padded` computes windows as the reference does, for comparison; the numbers are the same. */
-  windowing: Windowing = 'exact';
+  readonly mode: EncoderMode = { windowing: 'exact', adapterScale: 1 };
 
   constructor(config: Pick<SamConfig, 'imageSize' | 'patchSize' | 'inChannels' | 'embedDim' | 'encoder'>) {
     super();
@@ -105,7 +113,7 @@ export class ImageEncoder extends nn.Layer {
     visit('patch_embed', patches);
     const start = this.pos_embed === null ? patches : patches.add(this.pos_embed);
     return this.blocks.reduce((x, block, i) => {
-      const y = block.forward(x, this.windowing);
+      const y = block.forward(x, this.mode);
       visit(i, y);
       return y;
     }, start);

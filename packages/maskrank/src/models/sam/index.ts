@@ -1,8 +1,17 @@
 // SAM and SAM-Med2D.
 
 export { attend, type Windowing } from './attention.ts';
+export {
+  describeLoad,
+  type LoadSamOptions,
+  type LoadSamReport,
+  loadSam,
+  loadSamCheckpoint,
+  samFromState,
+} from './checkpoint.ts';
 export * from './config.ts';
 export { ImageEncoder } from './image-encoder.ts';
+export { inferSamConfig } from './infer-config.ts';
 export { type DecoderOutput, MaskDecoder } from './mask-decoder.ts';
 export { logitsToCanvas, logitsToOriginal } from './postprocess.ts';
 export {

@@ -12,7 +12,8 @@ export class Sam extends nn.Module {
   readonly image_encoder: ImageEncoder;
   readonly prompt_encoder: PromptEncoder;
   readonly mask_decoder: MaskDecoder;
-  readonly config: SamConfig;
+  /** The numbers it was built from. */
+  config: SamConfig;
 
   /** Parameters are zeros until they are loaded or drawn (`createSam`, `nn.initialise`). */
   constructor(config: SamConfig) {

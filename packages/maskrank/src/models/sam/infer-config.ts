@@ -1,0 +1,106 @@
+// The configuration of a SAM file, read off its tensors' shapes: backbone, image size, windows, adapters, heads.
+// Not here: loading (checkpoint.ts).
+
+import { DataError } from '@maskrank/torch/errors';
+import type { TensorData } from '@maskrank/torch/io';
+import { type DecoderConfig, type ImageEncoderConfig, SAM_CONFIGS, type SamConfig } from './config.ts';
+
+type Shapes = ReadonlyMap<string, Pick<TensorData, 'shape'>>;
+
+/** Reads sizes by key, with a message that names the key. */
+function reader(shapes: Shapes, source: string) {
+  return (key: string, dim: number): number => {
+    const size = shapes.get(key)?.shape[dim];
+    if (size !== undefined) return size;
+    const examples = [...shapes.keys()].slice(0, 3).join(', ');
+    throw new DataError(
+      `inferSamConfig(${source}): there is no tensor '${key}' with dimension ${dim}, so this is no SAM or SAM-Med2D checkpoint; it holds ${shapes.size} tensors (${examples || 'none'}, ...).`,
+    );
+  };
+}
+
+/** How many numbered members a prefix has: `PREFIX.0...`, `PREFIX.1...` */
+function countOf(shapes: Shapes, prefix: string): number {
+  const numbers = [...shapes.keys()]
+    .filter((key) => key.startsWith(`${prefix}.`))
+    .map((key) => Number.parseInt(key.slice(prefix.length + 1), 10));
+  return Math.max(-1, ...numbers) + 1;
+}
+
+function inferEncoder(
+  shapes: Shapes,
+  size: (key: string, dim: number) => number,
+  grid: number,
+): ImageEncoderConfig {
+  const blocks = 'image_encoder.blocks';
+  const dim = size('image_encoder.patch_embed.proj.weight', 0);
+  const depth = countOf(shapes, blocks);
+  const sides = Array.from({ length: depth }, (_, i) => (size(`${blocks}.${i}.attn.rel_pos_h`, 0) + 1) / 2);
+  const isGlobal = (side: number) => side === grid;
+  return {
+    dim,
+    depth,
+    heads: dim / size(`${blocks}.0.attn.rel_pos_h`, 1),
+    mlpRatio: size(`${blocks}.0.mlp.lin1.weight`, 0) / dim,
+    // A window as large as the grid is the same as none.
+    windowSize: sides.find((side) => !isGlobal(side)) ?? grid,
+    globalBlocks: sides.flatMap((side, i) => (isGlobal(side) ? [i] : [])),
+    qkvBias: shapes.has(`${blocks}.0.attn.qkv.bias`),
+    absolutePositions: true,
+    relativePositions: true,
+    adapters: shapes.has(`${blocks}.0.Adapter.norm.weight`),
+    loraRank: shapes.get(`${blocks}.0.attn.lora.q.a`)?.shape[0] ?? 0,
+  };
+}
+
+function inferDecoder(shapes: Shapes, size: (key: string, dim: number) => number): DecoderConfig {
+  const head = 'mask_decoder.iou_prediction_head.layers';
+  return {
+    depth: countOf(shapes, 'mask_decoder.transformer.layers'),
+    // No tensor's shape shows the number of heads; every released model has eight.
+    heads: SAM_CONFIGS.sam_vit_b.decoder.heads,
+    mlpDim: size('mask_decoder.transformer.layers.0.mlp.lin1.weight', 0),
+    multimaskOutputs: size('mask_decoder.mask_tokens.weight', 0) - 1,
+    iouHeadDepth: countOf(shapes, head),
+    iouHeadDim: size(`${head}.0.weight`, 0),
+  };
+}
+
+const SAME_BACKBONE = ['dim', 'depth', 'heads', 'adapters'] as const;
+
+/** The configuration that fits these tensors. `source` opens the message of an error. */
+export function inferSamConfig(shapes: Shapes, source: string): SamConfig {
+  const size = reader(shapes, source);
+  const patchSize = size('image_encoder.patch_embed.proj.weight', 2);
+  const grid = size('image_encoder.pos_embed', 1);
+  const encoder = inferEncoder(shapes, size, grid);
+  const decoder = inferDecoder(shapes, size);
+  const sizes = {
+    imageSize: grid * patchSize,
+    patchSize,
+    inChannels: size('image_encoder.patch_embed.proj.weight', 1),
+    embedDim: size('image_encoder.neck.0.weight', 0),
+    maskInChannels: size('prompt_encoder.mask_downscaling.3.weight', 0),
+    textDim: shapes.get('prompt_encoder.text_proj.weight')?.shape[1] ?? SAM_CONFIGS.sam_vit_b.textDim,
+  };
+  const known = Object.values<SamConfig>(SAM_CONFIGS).find(
+    (config) =>
+      SAME_BACKBONE.every((key) => config.encoder[key] === encoder[key]) &&
+      config.embedDim === sizes.embedDim,
+  );
+  const family = encoder.adapters ? SAM_CONFIGS['sam-med2d_b'] : SAM_CONFIGS.sam_vit_b;
+  const base: SamConfig = known ?? family;
+  return {
+    ...base,
+    ...sizes,
+    name: known?.name ?? 'sam',
+    encoder,
+    decoder: { ...decoder, heads: base.decoder.heads },
+  };
+}
+
+/** A configuration in a few words, for messages. */
+export function describeSam({ imageSize, encoder }: SamConfig): string {
+  const { dim, depth, heads, adapters } = encoder;
+  return `${imageSize} px, ${depth} blocks of ${dim} channels and ${heads} heads, ${adapters ? 'with' : 'without'} adapters`;
+}
