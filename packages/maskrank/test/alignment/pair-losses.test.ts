@@ -86,8 +86,8 @@ function expectClose(got: readonly number[], ref: readonly number[], tolerance: 
 
 // No pair sits on a kink (hinge, equal ranks in the sorted losses).
 const example: Four = [
-  [-3.1, -0.4, -7.4, -2.2, -5.0],
-  [-4.0, -1.9, -3.3, -6.1, -0.6],
+  [-3.1, -0.4, -7.43, -2.2, -5.0],
+  [-4.0, -1.9, -3.11, -6.1, -0.6],
   [-2.5, -0.9, -6.8, -3.0, -4.1],
   [-3.7, -2.4, -4.5, -5.2, -1.8],
 ];
