@@ -25,5 +25,6 @@ export async function mapParallel<T, R>(
   const settled = await Promise.allSettled(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   const rejected = settled.find((s) => s.status === 'rejected');
   if (rejected) throw rejected.reason;
+  signal?.throwIfAborted();
   return results;
 }

@@ -40,7 +40,7 @@ type Group = { readonly name: string; readonly cases: readonly CaseRecord[]; rea
 
 /**
  * Divides a dataset. Cases whose ground truth is unknown are never labelled, validation or test: those of training
- * groups are unlabelled (unless `unlabelled` is 0), those of hold-out groups are left out.
+ * groups are unlabelled (unless `unlabelled` is given as 0), those of hold-out groups are left out.
  * Throws UsageError for impossible shares, DataError when a suggestion would tear a group apart.
  */
 export function makeSplits(dataset: Dataset, datasetHash: string, options: SplitOptions): Splits {
@@ -83,7 +83,7 @@ export function makeSplits(dataset: Dataset, datasetHash: string, options: Split
   leaveOut(casesOf(without(rest, new Set(unlabelled))), 'beyond the shares asked for');
 
   const heldOutNames = new Set([...heldOut].map((group) => group.name));
-  const usableUnknown = unknown.filter((c) => !heldOutNames.has(c.group) && resolved.unlabelled > 0);
+  const usableUnknown = unknown.filter((c) => !heldOutNames.has(c.group) && options.unlabelled !== 0);
   leaveOut(
     unknown.filter((c) => !usableUnknown.includes(c)),
     'no ground truth, and its group is held out or no unlabelled cases are wanted',

@@ -86,8 +86,11 @@ function classFolder(classes: readonly DatasetClass[], classId: number): string 
   return folders.filter((f) => f === folder).length > 1 ? `${folder}-${classId}` : folder;
 }
 
+/** Adds the pixels of `b` to `a`. */
 function unite(a: Uint8Array | undefined, b: Uint8Array): Uint8Array {
-  return a === undefined ? b : a.map((v, i) => v | b[i]!);
+  if (a === undefined) return b;
+  for (let i = 0; i < a.length; i++) a[i]! |= b[i]!;
+  return a;
 }
 
 function collect(problems: string[], error: unknown): undefined {

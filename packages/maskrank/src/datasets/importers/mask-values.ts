@@ -45,52 +45,52 @@ export function readMaskValues(planned: PlannedMask, values: MaskValues, rules: 
     const marks = planned.kind === 'binary' ? [1, ...WHITES] : [single, ...WHITES];
     if (found.length === 0) return { masks: new Map() };
     if (found.length === 1 && marks.includes(found[0]!)) return { masks: cut(values.data, single, 0) };
-    return {
-      problem: describe(
-        found,
-        [0, ...new Set(marks)].filter((v) => v < 256),
-        hint(found, rules),
-      ),
-    };
+    const allowed = `0 with ${[...new Set(marks)].filter((v) => v < 256).join(' or ')}`;
+    return { problem: describe(found, allowed, hint(found, rules)) };
   }
   const undeclared = found.filter((v) => !ids.includes(v));
   if (undeclared.length > 0) {
-    const allowed = rules.classes.map((c) => `${c.id}=${c.name}`);
-    return {
-      problem: describe(
-        undeclared,
-        ['0=background', ...allowed],
-        'Declare these classes or correct the mask.',
-      ),
-    };
+    const allowed = ['0=background', ...rules.classes.map((c) => `${c.id}=${c.name}`)].join(', ');
+    return { problem: describe(undeclared, allowed, 'Declare these classes or correct the mask.') };
   }
-  return { masks: new Map(found.map((id) => [id, Uint8Array.from(values.data, (v) => (v === id ? 1 : 0))])) };
+  return { masks: separate(values.data, found) };
 }
 
+// The loops below are plain because they run over every pixel of every mask: `from` with a function is 20 times slower.
+
 function cut(data: Uint8Array | Uint16Array, classId: number, threshold: number): Map<number, Uint8Array> {
+  const mask = new Uint8Array(data.length);
   let any = 0;
-  const mask = Uint8Array.from(data, (v) => {
-    const inside = v > threshold ? 1 : 0;
+  for (let i = 0; i < data.length; i++) {
+    const inside = data[i]! > threshold ? 1 : 0;
+    mask[i] = inside;
     any |= inside;
-    return inside;
-  });
+  }
   return any === 0 ? new Map() : new Map([[classId, mask]]);
+}
+
+function separate(data: Uint8Array | Uint16Array, ids: readonly number[]): Map<number, Uint8Array> {
+  const masks = new Map(ids.map((id) => [id, new Uint8Array(data.length)]));
+  for (let i = 0; i < data.length; i++) {
+    if (data[i] !== 0) masks.get(data[i]!)![i] = 1;
+  }
+  return masks;
 }
 
 function distinctValues(data: Uint8Array | Uint16Array): Set<number> {
   const values = new Set<number>();
   let last = -1;
-  for (const value of data) {
-    if (value !== last) values.add(value);
-    last = value;
+  for (let i = 0; i < data.length; i++) {
+    if (data[i] !== last) values.add(data[i]!);
+    last = data[i]!;
   }
   return values;
 }
 
-function describe(found: readonly number[], allowed: readonly (number | string)[], advice: string): string {
+function describe(found: readonly number[], allowed: string, advice: string): string {
   const shown = found.slice(0, 8).join(', ');
   const more = found.length > 8 ? ` and ${found.length - 8} more` : '';
-  return `values ${shown}${more}; allowed: ${allowed.join(', ')}. ${advice}`;
+  return `values ${shown}${more}; allowed: ${allowed}. ${advice}`;
 }
 
 /** Many values mean smoothed edges, a few mean undeclared classes. */

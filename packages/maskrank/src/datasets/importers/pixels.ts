@@ -74,7 +74,9 @@ export async function encodeSourceImage(image: Image<Uint8Array> | Image<Uint16A
 
 /** PNG bytes of a binary mask, 0 and 255. */
 export async function encodeMask(mask: Mask): Promise<Uint8Array> {
-  return encodePng({ ...mask, channels: 1, data: mask.data.map((v) => v * 255) });
+  const data = new Uint8Array(mask.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = mask.data[i]! * 255;
+  return encodePng({ width: mask.width, height: mask.height, channels: 1, data });
 }
 
 function reasonsToConvert({ info, alpha }: Decoded): string[] {
@@ -118,8 +120,8 @@ function toWords(samples: Float32Array, { sampleType, bitsPerSample }: RasterInf
   return Uint16Array.from(samples, (v) => Math.min(65535, Math.max(0, Math.round((v - low) * scale) || 0)));
 }
 
-function isBlackAndWhite({ samples }: Decoded): boolean {
-  return samples.every((v) => v === 0 || v === 255);
+function isBlackAndWhite({ samples, channels }: Decoded): boolean {
+  return samples.every((v, i) => (v === 0 || v === 255) && v === samples[i - (i % channels)]);
 }
 
 function singleChannel(who: string, { samples, channels, width }: Decoded): SampleArray {

@@ -230,7 +230,9 @@ function groupsOf(written: Written, plan: ImportPlan, options: ImportOptions, na
     firstOf.set(group, first);
     return { first, second };
   });
-  const alike = nearDuplicates(written.map(({ imported }) => imported.print));
+  // Generous: two patients in one group cost little, one patient in two groups spoils a test.
+  const prints = written.map(({ imported }) => imported.print);
+  const alike = nearDuplicates(prints, { minCorrelation: 0.955 });
   const roots = clusters(written.length, [...sameGroup, ...alike]);
   return own.map((_, i) => own[roots[i]!]!);
 }

@@ -17,6 +17,7 @@ import {
   toBytes,
   union,
   wave,
+  whiteNoise,
 } from './fields.ts';
 
 export type BreastPicture = {
@@ -243,7 +244,7 @@ function addLesion(
 ): void {
   const benign = lesion.kind === 'benign';
   const inside = blur(
-    Float32Array.from(mask.data),
+    new Float32Array(mask.data),
     size,
     (benign ? random.uniform(0.003, 0.008) : random.uniform(0.006, 0.016)) * size,
   );
@@ -251,7 +252,7 @@ function addLesion(
   const textureDb = random.uniform(1, 4.5);
   const level = patient.glandDb - patient.lesionContrastDb;
   const rimDb = benign ? random.uniform(0, 6) : random.uniform(0, 9);
-  const wide = blur(Float32Array.from(mask.data), size, (benign ? 0.01 : 0.028) * size);
+  const wide = blur(new Float32Array(mask.data), size, (benign ? 0.01 : 0.028) * size);
 
   // What the lesion casts below itself: benign ones brighten, malignant ones shade; strength differs from none to strong.
   const castDb = benign ? random.uniform(0, 7) : -random.uniform(0, 14);
@@ -306,7 +307,7 @@ function compress(random: Random, echo: Field, size: number): Image {
   const lateral = axial * random.uniform(1.3, 2.2);
   for (let look = 0; look < looks; look++) {
     const parts = [0, 1].map(() => {
-      const white = Float32Array.from({ length: size * size }, () => random.normal());
+      const white = whiteNoise(random, size);
       const near = blur(white, size, lateral, axial);
       return [near, blur(near, size, 1.5 * lateral, 0)] as const;
     });

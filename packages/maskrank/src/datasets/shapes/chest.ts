@@ -127,7 +127,7 @@ function paintBody(random: Random, lung: Mask, pose: Pose, size: number): Field 
   const heart = pose({ x: 0.57, y: 0.6 });
   const shoulder = random.uniform(0.02, 0.09);
   const flank = random.uniform(0.41, 0.6);
-  const soft = blur(Float32Array.from(lung.data), size, random.uniform(0.005, 0.012) * size);
+  const soft = blur(new Float32Array(lung.data), size, random.uniform(0.005, 0.012) * size);
   return paint(size, (px, py) => {
     const i = Math.min(size - 1, Math.floor(py)) * size + Math.min(size - 1, Math.floor(px));
     const x = px / size;
@@ -256,7 +256,7 @@ function paintDisease(
     const bottom = Math.floor(rows[1]! / size);
     const level = bottom - (bottom - top) * random.uniform(0.15, 0.45);
     const fluid = random.uniform(0.2, 0.42);
-    const veil = blur(Float32Array.from(lung.data), size, 0.012 * size);
+    const veil = blur(new Float32Array(lung.data), size, 0.012 * size);
     for (let i = 0; i < bright.length; i++) {
       const y = Math.floor(i / size);
       bright[i]! += fluid * ramp(y, level - 0.05 * size, level + 0.08 * size) * veil[i]!;
@@ -264,7 +264,7 @@ function paintDisease(
     return;
   }
   const texture = smoothNoise(random, size, 0.035 * size);
-  const inside = lungs.map((lung) => blur(Float32Array.from(lung.data), size, 0.012 * size));
+  const inside = lungs.map((lung) => blur(new Float32Array(lung.data), size, 0.012 * size));
   const count = random.int(1, 5);
   for (let k = 0; k < count; k++) {
     const side = random.int(0, lungs.length);

@@ -15,6 +15,13 @@ export function paint(size: number, value: (x: number, y: number) => number): Fi
   return out;
 }
 
+/** Independent standard normals. */
+export function whiteNoise(random: Random, size: number): Field {
+  const out = new Float32Array(size * size);
+  for (let i = 0; i < out.length; i++) out[i] = random.normal();
+  return out;
+}
+
 /** Smooth noise with mean about 0 and deviation about 0.6: normals on a grid of `cellPx`, blended by smoothstep. */
 export function smoothNoise(random: Random, size: number, cellXPx: number, cellYPx = cellXPx): Field {
   const columns = Math.ceil(size / cellXPx) + 2;
@@ -164,5 +171,7 @@ export function ramp(x: number, lo: number, hi: number): number {
 
 /** Rounds a field of values in 0..1 to 8 bits. */
 export function toBytes(field: Field): Uint8Array {
-  return Uint8Array.from(field, (v) => Math.round(clamp(v, 0, 1) * 255));
+  const out = new Uint8Array(field.length);
+  for (let i = 0; i < out.length; i++) out[i] = Math.round(clamp(field[i]!, 0, 1) * 255);
+  return out;
 }
