@@ -1,0 +1,227 @@
+import {
+  fromTypedArray,
+  Generator,
+  grad,
+  memory,
+  nn,
+  randn,
+  type Tensor,
+  tidy,
+  zeros,
+} from '@maskrank/torch';
+import { afterAll, describe, expect, it } from 'vitest';
+import { pickBest, pickHead } from '../../../src/models/sam/index.ts';
+import { distance, images, smallSam } from './small.ts';
+
+const sam = smallSam();
+afterAll(() => sam.dispose());
+
+const boxes = (n: number): Tensor =>
+  fromTypedArray(
+    Float32Array.from({ length: 4 * n }, (_, i) => [4, 6, 40, 50][i % 4]! + i),
+    [n, 4],
+  );
+const point = (label: number) => ({
+  coords: fromTypedArray(Float32Array.of(20, 30), [1, 1, 2]),
+  labels: fromTypedArray(BigInt64Array.of(BigInt(label)), [1, 1]),
+});
+
+describe('prompt encoder', () => {
+  it('a mask of 64/4 px becomes a map of the grid', () => {
+    tidy(() => {
+      const { sparse, dense } = sam.prompt_encoder.forward({ masks: zeros([2, 1, 16, 16]) });
+      expect(dense.shape).toEqual([2, 16, 4, 4]);
+      expect(sparse.shape).toEqual([2, 0, 16]);
+    });
+  });
+
+  it('tokens come as points, box corners, text; a padding point only when no box is given', () => {
+    tidy(() => {
+      const text = randn([1, 2, 6]);
+      const count = (p: Parameters<typeof sam.prompt_encoder.forward>[0]) =>
+        sam.prompt_encoder.forward(p).sparse.size(1);
+      expect(count({})).toBe(0);
+      expect(count({ points: point(1) })).toBe(2);
+      expect(count({ boxes: boxes(1) })).toBe(2);
+      expect(count({ points: point(1), boxes: boxes(1) })).toBe(3);
+      expect(count({ boxes: boxes(1), text })).toBe(4);
+      expect(count({ boxes: randn([1, 2, 4]) })).toBe(4);
+    });
+  });
+
+  it('a fresh text token is a padding point, whatever the text; no text is no token', () => {
+    tidy(() => {
+      const { sparse } = sam.prompt_encoder.forward({ boxes: boxes(1), text: randn([1, 1, 6]) });
+      const without = sam.prompt_encoder.forward({ boxes: boxes(1) }).sparse;
+      expect(distance(sparse.slice(1, 0, 2), without)).toBe(0);
+      expect(distance(sparse.select(1, 2), sam.prompt_encoder.not_a_point_embed.weight)).toBe(0);
+    });
+  });
+
+  it('absent boxes and texts in a batch become padding points', () => {
+    tidy(() => {
+      const present = fromTypedArray(Float32Array.of(1, 0), [2, 1]);
+      const { sparse } = sam.prompt_encoder.forward({
+        boxes: boxes(2).unsqueeze(1),
+        boxPresent: present,
+        text: randn([2, 1, 6]),
+        textPresent: present,
+      });
+      const alone = sam.prompt_encoder.forward({ boxes: boxes(2).slice(0, 0, 1) }).sparse;
+      const padding = sam.prompt_encoder.not_a_point_embed.weight;
+      expect(distance(sparse.slice(0, 0, 1).slice(1, 0, 2), alone)).toBe(0);
+      for (let token = 0; token < 3; token++) {
+        expect(distance(sparse.select(0, 1).slice(0, token, token + 1), padding)).toBe(0);
+      }
+    });
+  });
+
+  it('a point without a place does not depend on its coordinates', () => {
+    tidy(() => {
+      const token = (x: number) =>
+        sam.prompt_encoder.forward({
+          points: { coords: fromTypedArray(Float32Array.of(x, 3), [1, 1, 2]), labels: point(-1).labels },
+        }).sparse;
+      expect(distance(token(1), token(50))).toBe(0);
+    });
+  });
+});
+
+describe('mask decoder', () => {
+  const embedding = tidy(() => sam.embed(images(2)).detach());
+  afterAll(() => embedding.dispose());
+
+  it('answers many prompts of one image as it answers each alone', () => {
+    tidy(() => {
+      const one = embedding.slice(0, 0, 1);
+      const all = sam.decode(one, { boxes: boxes(3) }, { multimask: true });
+      expect(all.masks.shape).toEqual([3, 3, 16, 16]);
+      for (let i = 0; i < 3; i++) {
+        const alone = sam.decode(one, { boxes: boxes(3).slice(0, i, i + 1) }, { multimask: true });
+        expect(distance(all.masks.slice(0, i, i + 1), alone.masks)).toBeLessThan(1e-5);
+      }
+    });
+  });
+
+  it('without any prompt answers once an image', () => {
+    tidy(() => {
+      const { masks, iou } = sam.decode(embedding, {}, { multimask: false });
+      expect(masks.shape).toEqual([2, 1, 16, 16]);
+      expect(iou.shape).toEqual([2, 1]);
+    });
+  });
+
+  it('upscales as transposed convolutions do, also in its gradients', () => {
+    tidy(() => {
+      const decoder = sam.mask_decoder;
+      const [first, norm, , second] = decoder.output_upscaling.layers as unknown as [
+        nn.ConvTranspose2d,
+        nn.LayerNorm2d,
+        unknown,
+        nn.ConvTranspose2d,
+      ];
+      const input = {
+        imageEmbeddings: embedding,
+        imagePe: sam.prompt_encoder.densePositions(),
+        ...sam.prompt_encoder.forward({ boxes: boxes(2) }),
+      };
+      const { masks } = decoder.forward(input, true);
+      // The same by the layers themselves, in image order.
+      const output = [decoder.iou_token.weight, decoder.mask_tokens.weight].map((t) =>
+        t.unsqueeze(0).expand([2, t.size(0), 16]),
+      );
+      const places = (x: Tensor) => x.flatten(2).transpose(1, 2);
+      const tokens = nn.F.pad(input.sparse, [0, 0, 5, 0])
+        .add(nn.F.pad(output[0]!, [0, 0, 0, 6]))
+        .add(nn.F.pad(output[1]!, [0, 0, 1, 2]));
+      const told = decoder.transformer.forward(
+        places(embedding.add(input.dense)),
+        places(input.imagePe),
+        tokens,
+      );
+      const image = told.image.transpose(1, 2).reshape([2, 16, 4, 4]);
+      const up = second
+        .forward(norm.forward(first.forward(image)).contiguous().gelu())
+        .contiguous()
+        .gelu();
+      const weights = decoder.output_hypernetworks_mlps
+        .slice(1)
+        .map((mlp, i) => mlp.forward(told.tokens.select(1, 2 + i)));
+      const expected = weights.map((w) => up.mul(w.unsqueeze(2).unsqueeze(3)).sum(1, true));
+      for (const [i, mask] of expected.entries()) {
+        expect(distance(masks.slice(1, i, i + 1), mask)).toBeLessThan(1e-5);
+        const leaves = [first.weight, first.bias as Tensor, second.weight, second.bias as Tensor];
+        const options = { retainGraph: true };
+        const got = grad(
+          [
+            masks
+              .slice(1, i, i + 1)
+              .pow(2)
+              .sum(),
+          ],
+          leaves,
+          options,
+        );
+        const ref = grad([mask.pow(2).sum()], leaves, options);
+        for (const [k, g] of got.entries())
+          expect(distance(g as Tensor, ref[k] as Tensor)).toBeLessThan(1e-3);
+      }
+    });
+  });
+
+  it('drops channels only when asked, by its own stream, for each prompt anew', () => {
+    tidy(() => {
+      const decode = () =>
+        sam.decode(
+          embedding.slice(0, 0, 1).expand([2, 16, 4, 4]),
+          { boxes: boxes(1).expand([2, 4]) },
+          { multimask: false },
+        ).masks;
+      const plain = decode();
+      expect(distance(plain.slice(0, 0, 1), plain.slice(0, 1, 2))).toBeLessThan(1e-6);
+      sam.mask_decoder.dropoutP = 0.35;
+      const drawn = [8, 8, 9].map((seed) => {
+        sam.mask_decoder.dropoutGenerator = Generator.seeded(seed);
+        return decode();
+      }) as [Tensor, Tensor, Tensor];
+      sam.mask_decoder.dropoutP = 0;
+      sam.mask_decoder.dropoutGenerator = null;
+      expect(distance(drawn[0], drawn[1])).toBe(0);
+      expect(distance(drawn[0], drawn[2])).toBeGreaterThan(1e-4);
+      expect(distance(drawn[0].slice(0, 0, 1), drawn[0].slice(0, 1, 2))).toBeGreaterThan(1e-4);
+      expect(distance(decode(), plain)).toBe(0);
+    });
+  });
+
+  it('picks the head with the largest predicted IoU, and any head by number', () => {
+    tidy(() => {
+      const out = sam.decode(embedding, { boxes: boxes(2) }, { multimask: true });
+      const best = pickBest(out);
+      const heads = Array.from(best.head.toTypedArray() as BigInt64Array, Number);
+      const ious = out.iou.toFloat32Array();
+      for (const [i, head] of heads.entries()) {
+        const row = ious.slice(3 * i, 3 * i + 3);
+        expect(row[head]).toBe(Math.max(...row));
+        expect(distance(best.masks.select(0, i).squeeze(0), out.masks.select(0, i).select(0, head))).toBe(0);
+      }
+      expect(distance(pickHead(out, best.head).masks, best.masks)).toBe(0);
+    });
+  });
+
+  it('leaves as many tensors alive after a step as before', () => {
+    const step = () =>
+      tidy(() => {
+        sam.zeroGrad();
+        sam
+          .decode(embedding, { boxes: boxes(2), text: randn([2, 1, 6]) }, { multimask: true })
+          .masks.mean()
+          .backward();
+        return null;
+      });
+    step();
+    const before = memory().tensors;
+    for (let i = 0; i < 3; i++) step();
+    expect(memory().tensors).toBe(before);
+    sam.zeroGrad();
+  });
+});
