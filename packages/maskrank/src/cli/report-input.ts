@@ -13,18 +13,21 @@ import type { Config } from '../run/config.ts';
 import { readJsonl } from '../run/jsonl.ts';
 import { leaves } from '../run/leaves.ts';
 import { readMetrics } from '../run/metrics.ts';
-import { configHash, valueAt } from '../run/resolve.ts';
+import { configHash, type Origins, type ResolvedConfig, valueAt } from '../run/resolve.ts';
 import type { RunFolder } from '../run/run-folder.ts';
 
 /** Reads the run's artefacts. Throws DataError when there is no evaluation yet. */
-export async function collectReportInput(run: RunFolder, generatedAt: string): Promise<ReportInput> {
-  const { paths, record } = run;
+export async function collectReportInput(
+  run: RunFolder,
+  { config, origins }: ResolvedConfig,
+  generatedAt: string,
+): Promise<ReportInput> {
+  const { paths } = run;
   if (!existsSync(paths.evaluation))
     throw new DataError(
       `${paths.evaluation}: there is no evaluation yet. Make one: maskrank evaluate --run ${run.dir}`,
     );
   const evaluation = await readArtefact(paths.evaluation, EvaluationSchema);
-  const config = record.config as unknown as Config;
   const { facts, warnings } = await datasetFacts(run, config, evaluation);
   return {
     title: basename(run.dir),
@@ -32,7 +35,7 @@ export async function collectReportInput(run: RunFolder, generatedAt: string): P
     evaluation,
     dataset: facts,
     ...(existsSync(paths.metrics) && { metrics: readMetrics(paths.metrics) }),
-    run: runFacts(run, config),
+    run: runFacts(run, config, origins),
     promptDescription: promptWords(config, evaluation.dataset.split),
     warnings: [...warnings, ...loggedWarnings(paths.log)],
   };
@@ -75,13 +78,13 @@ async function datasetFacts(
   }
 }
 
-function runFacts({ record }: RunFolder, config: Config): RunFacts {
+function runFacts({ record }: RunFolder, config: Config, origins: Origins): RunFacts {
   const { maskrank, node, engine } = record.versions;
   return {
     configuration: leaves.map(({ path }) => ({
       key: path,
       value: valueAt(config, path),
-      origin: record.origins[path] ?? 'default',
+      origin: origins[path] ?? 'default',
     })),
     configurationHash: configHash(config),
     versions: { maskrank, node, ...(engine !== null && { engine }) },

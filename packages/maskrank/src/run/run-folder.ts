@@ -44,8 +44,11 @@ const recordSchema = z.strictObject({
   versions: versionsSchema,
   /** Absolute path and content hash of the dataset; null until a verb names one. */
   dataset: z.strictObject({ path: z.string(), hash: z.string() }).nullable(),
-  /** As resolved for the latest command; checked by the configuration's own schema when it is used. */
-  config: z.record(z.string(), z.unknown()),
+  /**
+   * As resolved for the latest command that began a stage or ended well: what a refused command wanted is not kept, or
+   * the next one would inherit it. Null before the first. Checked by the configuration's own schema when it is used.
+   */
+  config: z.record(z.string(), z.unknown()).nullable(),
   origins: z.record(z.string(), z.string()),
   /** What each stage was begun with; a resumed stage must agree. */
   stages: z.record(
@@ -132,11 +135,11 @@ export type StageEntry = {
   readonly finished: boolean;
 };
 
-/** The configuration a run was last started with; undefined when there is no run at `dir` yet. */
+/** The configuration that the run goes on with; undefined when there is no run at `dir`, or nothing was done in it. */
 export function readRunConfig(dir: string): ResolvedConfig | undefined {
   if (!existsSync(runPaths(dir).record)) return undefined;
   const { config, origins } = readRecord(dir);
-  return { config: config as unknown as Config, origins };
+  return config === null ? undefined : { config: config as unknown as Config, origins };
 }
 
 export class RunFolder {
@@ -147,13 +150,20 @@ export class RunFolder {
   /** Holder of a stale lock that was taken over: the command before was killed. */
   readonly takenFrom: LockHolder | 'unreadable' | undefined;
   readonly #lock: Lock | undefined;
+  readonly #resolved: ResolvedConfig;
   #record: RunRecord;
 
-  private constructor(dir: string, mode: RunMode, record: RunRecord, lock: Lock | undefined) {
+  private constructor(
+    dir: string,
+    { mode, resolved }: OpenRunOptions,
+    record: RunRecord,
+    lock: Lock | undefined,
+  ) {
     this.dir = dir;
     this.paths = runPaths(dir);
     this.mode = mode;
     this.takenFrom = lock?.takenFrom;
+    this.#resolved = resolved;
     this.#record = record;
     this.#lock = lock;
   }
@@ -166,12 +176,11 @@ export class RunFolder {
       throw new DataError(
         `${path}: is not a run (no run.json). Name the folder that \`maskrank finetune DATASET --run RUN\` made.`,
       );
-    if (options.mode === 'read') return new RunFolder(dir, 'read', readRecord(dir), undefined);
+    if (options.mode === 'read') return new RunFolder(dir, options, readRecord(dir), undefined);
     if (!exists) prepareFolder(path, dir);
     const lock = Lock.acquire(paths.lock, { command: options.command });
     try {
       const now = new Date().toISOString();
-      const { config, origins } = options.resolved;
       const before = existsSync(paths.record) ? readRecord(dir) : undefined;
       const versions = {
         ...options.versions,
@@ -182,8 +191,8 @@ export class RunFolder {
         createdAt: before?.createdAt ?? now,
         versions,
         dataset: before?.dataset ?? null,
-        config: config as unknown as Record<string, unknown>,
-        origins: origins as Record<string, string>,
+        config: before?.config ?? null,
+        origins: before?.origins ?? {},
         stages: before?.stages ?? {},
         history: [
           ...(before?.history ?? []),
@@ -194,7 +203,7 @@ export class RunFolder {
       await removeAbandonedTemporaries(dir);
       await removeAbandonedTemporaries(paths.checkpoints);
       await writeJson(paths.record, record);
-      return new RunFolder(dir, options.mode, record, lock);
+      return new RunFolder(dir, options, record, lock);
     } catch (error) {
       lock.release();
       throw error;
@@ -214,10 +223,13 @@ export class RunFolder {
     );
   }
 
-  /** Binds the run to a dataset. A run has one: another content is refused, another path with equal content is taken. */
+  /**
+   * Binds the run to a dataset. Once a stage has begun, another content is refused; another path with equal content is
+   * taken.
+   */
   async setDataset(path: string, hash: string): Promise<void> {
     const bound = this.#record.dataset;
-    if (bound && bound.hash !== hash)
+    if (bound && bound.hash !== hash && Object.keys(this.#record.stages).length > 0)
       throw new DataError(
         `${this.dir}: the run belongs to dataset ${bound.hash.slice(0, 12)} (${bound.path}); ${path} is ${hash.slice(0, 12)}. Use a new --run folder for it.`,
       );
@@ -254,6 +266,7 @@ export class RunFolder {
         throw new UsageError(
           `${this.dir}: ${name} was begun with other values: ${differences.join('; ')}. Use those values, a new --run folder, or --restart to discard what ${name} did.`,
         );
+      await this.#update(this.#kept());
       return { header, resumed: true, finished: before.finishedAt !== null };
     }
     const stage = {
@@ -263,7 +276,7 @@ export class RunFolder {
       startedAt: new Date().toISOString(),
       finishedAt: null,
     };
-    await this.#update({ stages: { ...this.#record.stages, [name]: stage } });
+    await this.#update({ ...this.#kept(), stages: { ...this.#record.stages, [name]: stage } });
     return { header, resumed: false, finished: false };
   }
 
@@ -287,11 +300,18 @@ export class RunFolder {
     const elapsedMs = Date.now() - Date.parse(last.at);
     try {
       await this.#update({
+        ...(exitCode === 0 && this.#kept()),
         history: [...this.#record.history.slice(0, -1), { ...last, elapsedMs, exitCode }],
       });
     } finally {
       this.#lock?.release();
     }
+  }
+
+  /** This command's configuration as the run's. */
+  #kept(): Pick<RunRecord, 'config' | 'origins'> {
+    const { config, origins } = this.#resolved;
+    return { config: config as unknown as Record<string, unknown>, origins: { ...origins } };
   }
 
   async #update(change: Partial<RunRecord>): Promise<void> {

@@ -39,6 +39,22 @@ describe('RunFolder', () => {
     expect(existsSync(join(path, 'checkpoints'))).toBe(true);
   });
 
+  it('keeps what a command wanted only when it began a stage or ended well', async () => {
+    const path = fresh();
+    const sections = ['training'] as const;
+    const attempt = async (flags: Record<string, string>, exitCode: number, enter: boolean) => {
+      const run = await open(path, 'create', flags);
+      const { config } = resolveConfig({ flags });
+      if (enter) await run.enterStage('stage1', config, { sections, madeFrom: {} }).catch(() => {});
+      await run.close(exitCode);
+      return readRunConfig(path)?.config.training.batchSize;
+    };
+    expect(await attempt({ 'training.batchSize': '2' }, 2, false)).toBeUndefined();
+    expect(await attempt({ 'training.batchSize': '3' }, 130, true)).toBe(3);
+    expect(await attempt({ 'training.batchSize': '4' }, 2, true)).toBe(3);
+    expect(await attempt({ 'training.batchSize': '5' }, 0, false)).toBe(5);
+  });
+
   it('lets one write and others read', async () => {
     const path = fresh();
     const writer = await open(path);
@@ -81,7 +97,9 @@ describe('RunFolder', () => {
   it('belongs to one dataset', async () => {
     const run = await open(fresh());
     expect(() => run.requireDataset()).toThrow(/no dataset is recorded yet/);
+    await run.setDataset('/data/mistaken', 'cccc');
     await run.setDataset('/data/a', 'aaaa');
+    await run.enterStage('stage1', resolveConfig().config, { sections: ['training'], madeFrom: {} });
     await run.setDataset('/moved/a', 'aaaa');
     expect(run.requireDataset()).toEqual({ path: '/moved/a', hash: 'aaaa' });
     await expect(run.setDataset('/data/b', 'bbbb')).rejects.toThrow(

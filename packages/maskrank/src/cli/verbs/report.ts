@@ -11,11 +11,13 @@ export const report = defineVerb({
   ],
   options: { out: { value: 'FILE', describe: 'where to write it; default RUN/report.html' } },
   runFolder: { mode: 'read' },
-  run: async ({ runFolder, options, out }) => {
+  run: async ({ runFolder, options, config, origins, out }) => {
     const { collectReportInput } = await import('../report-input.ts');
     const { renderReport } = await import('../../evaluation/report/render.ts');
     const { writeFileAtomic } = await import('@maskrank/torch/io');
-    const page = renderReport(await collectReportInput(runFolder, new Date().toISOString()));
+    const page = renderReport(
+      await collectReportInput(runFolder, { config, origins }, new Date().toISOString()),
+    );
     const path = options.out ?? runFolder.paths.report;
     await writeFileAtomic(path, page);
     out(`wrote ${path} (${Math.ceil(Buffer.byteLength(page) / 1024)} KiB)`);
