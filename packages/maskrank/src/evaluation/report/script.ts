@@ -123,5 +123,4 @@ const seen = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: '-12% 0px -75% 0px' });
 for (const section of all('section[id]')) if (links.has(section.id)) seen.observe(section);
-addEventListener('beforeprint', () => all('details').forEach((details) => { details.open = true; }));
 })();`;

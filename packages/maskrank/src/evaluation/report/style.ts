@@ -18,7 +18,7 @@ color-scheme:dark;
 const PAGE = `
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;scroll-padding-top:1.5rem;-webkit-text-size-adjust:100%}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Noto Sans",Inter,sans-serif;display:grid;grid-template-columns:212px minmax(0,1fr);overflow-wrap:break-word}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Noto Sans",Inter,sans-serif;display:grid;grid-template-columns:212px minmax(0,1fr);overflow-wrap:anywhere}
 code,pre,.mono{font-family:ui-monospace,SFMono-Regular,"SF Mono",Menlo,Consolas,"Liberation Mono","DejaVu Sans Mono",monospace;font-size:.86em}
 a{color:inherit}
 main{padding:2.6rem clamp(1rem,4vw,3.4rem) 5rem;max-width:1180px;min-width:0}
@@ -73,7 +73,7 @@ const HERO = `
 const TABLES = `
 .table{overflow-x:auto;margin:.4rem 0;border-bottom:1px solid var(--rule);background:linear-gradient(270deg,var(--paper) 45%,transparent) right/3rem 100% no-repeat local,linear-gradient(270deg,var(--shade),transparent) right/1.1rem 100% no-repeat scroll}
 .table.tall{max-height:30rem;overflow:auto}
-table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
+table{overflow-wrap:break-word;border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.5rem .9rem .5rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 thead th{font-size:.8rem;font-weight:600;color:var(--muted);border-bottom:1px solid var(--ink);white-space:nowrap;vertical-align:bottom;line-height:1.35}
 thead th .sub{display:inline}
@@ -95,12 +95,13 @@ th[aria-sort=ascending] .sort::after{content:"↑";opacity:1;color:var(--ink)}
 th[aria-sort=descending] .sort::after{content:"↓";opacity:1;color:var(--ink)}
 .key{display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.5em;background:var(--tone)}
 .up{color:var(--stage2);font-weight:600}.down{color:var(--stage1);font-weight:600}
-.origin{display:inline-block;font-size:.78rem;border:1px solid var(--rule);border-radius:99px;padding:0 .55em;color:var(--muted);white-space:nowrap}
+.origin{display:inline-block;font-size:.78rem;border:1px solid var(--rule);border-radius:1em;padding:0 .55em;color:var(--muted);overflow-wrap:anywhere}
 .origin.set{border-color:var(--stage1);color:var(--stage1)}
-td code{overflow-wrap:anywhere}
+td code,tbody th .mono{overflow-wrap:anywhere}
+tbody th .mono{display:inline-block;min-width:8rem}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,17rem),1fr));gap:0 2.4rem}
 .columns h3{margin-top:1rem}
-.pairs{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.35rem 1.4rem;margin:.6rem 0;font-size:.92rem}
+.pairs{display:grid;grid-template-columns:fit-content(14rem) minmax(0,1fr);gap:.35rem 1.4rem;margin:.6rem 0;font-size:.92rem}
 .pairs dt{color:var(--muted)}
 .pairs dd{margin:0;overflow-wrap:anywhere}
 pre{background:var(--wash);border-radius:8px;padding:.9rem 1rem;overflow-x:auto;margin:.6rem 0;line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere}
@@ -195,7 +196,7 @@ ${Object.entries(CONTOUR_COLOURS)
 .rank.first{background:var(--stage2);border-color:var(--stage2);color:var(--paper)}
 dialog{border:0;padding:0;background:none;max-width:94vw;max-height:94vh;color:#fff}
 dialog::backdrop{background:#000c}
-dialog img{display:block;width:min(88vw,88vh,900px);height:auto;max-height:86vh;object-fit:contain;background:#0b0e12;border-radius:6px}
+dialog img{display:block;width:min(88vw,84vh,900px);height:auto;max-height:84vh;object-fit:contain;background:#0b0e12;border-radius:6px}
 dialog p{margin:.5rem 0 0;font-size:.9rem;text-align:center}
 `;
 
@@ -236,6 +237,8 @@ h2,h3,.case header{break-after:avoid}
 .js .panel>h3{display:block}
 .table,.table.tall{overflow:visible;max-height:none}
 .tall thead th{position:static}
+thead{display:table-row-group}
+.table,.table.tall{background:none}
 .sort::after{content:none}
 .charts{grid-template-columns:1fr 1fr}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}

@@ -6,22 +6,24 @@ import { CONTOUR_COLOURS, type Rgb } from '../../../src/evaluation/report/contou
 import type { Picture } from '../../../src/evaluation/report/input.ts';
 import { Random } from '../../../src/util/random.ts';
 
-/** Ellipse in pixels. */
+/** Ellipse in units of a picture 192 wide. */
 export type Ellipse = { readonly x: number; readonly y: number; readonly rx: number; readonly ry: number };
 
 export type Outline = { readonly shape: Ellipse; readonly colour: keyof typeof CONTOUR_COLOURS };
 
 /** A square picture of `size` pixels: speckle, a lesion, outlines. */
-export function picture(seed: string, lesion: Ellipse, outlines: readonly Outline[], size = 192): Picture {
+export function picture(seed: string, lesion: Ellipse, outlines: readonly Outline[], size: number): Picture {
   const random = new Random(seed);
   const rgb = new Uint8Array(size * size * 3);
-  for (let y = 0; y < size; y++) {
+  for (let row = 0; row < size; row++) {
+    const y = (row * 192) / size;
     const layer = 92 + 34 * Math.sin(y / 13 + Math.sin(y / 37) * 2) - y * 0.16;
-    for (let x = 0; x < size; x++) {
+    for (let column = 0; column < size; column++) {
+      const x = (column * 192) / size;
       const inside = radius(lesion, x + 3 * Math.sin(y / 9), y) < 1;
       const shadow = !inside && y > lesion.y && Math.abs(x - lesion.x) < lesion.rx * 0.7 ? 0.72 : 1;
       const grey = Math.max(0, Math.min(255, (inside ? 26 : layer * shadow) * (0.55 + 0.9 * random.next())));
-      rgb.fill(grey, (y * size + x) * 3, (y * size + x) * 3 + 3);
+      rgb.fill(grey, (row * size + column) * 3, (row * size + column) * 3 + 3);
     }
   }
   for (const { shape, colour } of outlines) drawOutline(rgb, size, shape, CONTOUR_COLOURS[colour]);
@@ -33,10 +35,12 @@ function radius({ x: cx, y: cy, rx, ry }: Ellipse, x: number, y: number): number
 }
 
 function drawOutline(rgb: Uint8Array, size: number, shape: Ellipse, [r, g, b]: Rgb): void {
-  for (let y = 0; y < size; y++) {
-    for (let x = 0; x < size; x++) {
+  for (let row = 0; row < size; row++) {
+    for (let column = 0; column < size; column++) {
+      const [x, y] = [(column * 192) / size, (row * 192) / size];
       const wobble = radius(shape, x + 3 * Math.sin(y / 9), y);
-      if (Math.abs(wobble - 1) * Math.min(shape.rx, shape.ry) < 1) rgb.set([r, g, b], (y * size + x) * 3);
+      if (Math.abs(wobble - 1) * Math.min(shape.rx, shape.ry) < 1)
+        rgb.set([r, g, b], (row * size + column) * 3);
     }
   }
 }

@@ -20,6 +20,8 @@ export type FixtureOptions = {
   readonly stage2?: boolean;
   readonly oracle?: boolean;
   readonly panels?: boolean;
+  /** Side of the square pictures, pixels. Small, for quick tests. */
+  readonly picturePx?: number;
   /** Applied to every text that comes from outside: to prove that none of it becomes markup. */
   readonly text?: (plain: string) => string;
 };
@@ -65,7 +67,8 @@ const CONTROLS: readonly (StageShift & Omit<Control, 'stage'>)[] = [
 ];
 
 export function fixture(options: FixtureOptions = {}): ReportInput {
-  const { stage2 = true, panels = true, classes = ['lesion'], text = (plain: string) => plain } = options;
+  const { stage2 = true, panels = true, classes = ['lesion'], picturePx = 32 } = options;
+  const { text = (plain: string) => plain } = options;
   const evaluation = evaluationOf(options);
   return {
     title: text('breast-10pct-seed7'),
@@ -147,7 +150,7 @@ export function fixture(options: FixtureOptions = {}): ReportInput {
         },
       ],
     }),
-    ...(panels && { panels: panelsOf(evaluation, stage2, text) }),
+    ...(panels && { panels: panelsOf(evaluation, stage2, text, picturePx) }),
   };
 }
 
@@ -189,11 +192,11 @@ function evaluationOf({
     empties: 'exclude',
     missedDistance: 'image diagonal',
     threshold: 0.5,
-    statistics: { seed: 7, bootstrapResamples: 300, permutations: 200 },
+    statistics: { seed: 7, bootstrapResamples: 100, permutations: 50 },
     prompts: { oracle, sources: { [text(oracle ? 'oracle-box' : 'self')]: records.length } },
     stages: stages.map(({ key, title }) => ({ key, title: text(title) })),
     controls: chosen.map(({ key, kind, question }) => ({ stage: key, kind, question: text(question) })),
-    ...summarise(records, { tolerances, seed: 7, bootstrapResamples: 300, permutations: 200 }),
+    ...summarise(records, { tolerances, seed: 7, bootstrapResamples: 100, permutations: 50 }),
     cases: records,
   };
 }
@@ -350,7 +353,12 @@ function configuration(text: (plain: string) => string) {
   }));
 }
 
-function panelsOf(evaluation: Evaluation, stage2: boolean, text: (plain: string) => string): CasePanels[] {
+function panelsOf(
+  evaluation: Evaluation,
+  stage2: boolean,
+  text: (plain: string) => string,
+  size: number,
+): CasePanels[] {
   const last = evaluation.cases
     .filter((one) => one.stage === (stage2 ? 'stage2' : 'stage1') && one.class === 1)
     .toSorted((a, b) => b.dice! - a.dice!);
@@ -375,7 +383,8 @@ function panelsOf(evaluation: Evaluation, stage2: boolean, text: (plain: string)
       rx: truth.rx * (1 + by * (random.next() - 0.3)),
       ry: truth.ry * (1 + by * (random.next() - 0.3)),
     });
-    const draw = (...outlines: Parameters<typeof picture>[2]) => picture(`speckle ${k}`, truth, outlines);
+    const draw = (...outlines: Parameters<typeof picture>[2]) =>
+      picture(`speckle ${k}`, truth, outlines, size);
     const gt = { shape: truth, colour: 'groundTruth' } as const;
     return {
       role,

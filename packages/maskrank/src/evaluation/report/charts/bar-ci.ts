@@ -1,7 +1,7 @@
 // Horizontal bars from zero with their intervals: the gain beside the controls that could explain it.
 
 import { coordinate as c, type Html, html } from '../html.ts';
-import { emptyFigure, figure, sentence, type Tone, xAxis } from './figure.ts';
+import { emptyFigure, figure, sentence, shorten, type Tone, xAxis } from './figure.ts';
 import { extent, linearScale, type Scale } from './scale.ts';
 
 export type BarItem = {
@@ -54,7 +54,7 @@ function bar(item: BarItem, top: number, x: Scale, right: number, format: (value
   const to = x.at(Math.max(0, item.value));
   const ends = item.ci95?.every(Number.isFinite) ? item.ci95.map((value) => x.at(value)) : undefined;
   const tip = [item.name, written(item, format), item.remark].filter((text) => text !== undefined).join('\n');
-  return html`<g class="tone-${item.tone}"><text class="row-label" x="20" y="${c(top + 16)}">${item.name}${item.remark !== undefined && html`<tspan class="remark" dx="8">${item.remark}</tspan>`}</text><text class="value" x="${c(right)}" y="${c(top + 16)}" text-anchor="end">${written(item, format)}</text><rect class="${item.hatched === true ? 'bar hollow' : 'bar'}" x="${c(from)}" y="${c(middle - 6)}" width="${c(Math.max(to - from, 0.5))}" height="12" data-tip="${tip}"/>${
+  return html`<g class="tone-${item.tone}"><text class="row-label" x="20" y="${c(top + 16)}">${shorten(item.name, 36)}${item.remark !== undefined && html`<tspan class="remark" dx="8">${item.remark}</tspan>`}</text><text class="value" x="${c(right)}" y="${c(top + 16)}" text-anchor="end">${written(item, format)}</text><rect class="${item.hatched === true ? 'bar hollow' : 'bar'}" x="${c(from)}" y="${c(middle - 6)}" width="${c(Math.max(to - from, 0.5))}" height="12" data-tip="${tip}"/>${
     ends &&
     html`<path class="ci" d="M${c(ends[0]!)} ${c(middle)}H${c(ends[1]!)}M${c(ends[0]!)} ${c(middle - 5)}v10M${c(ends[1]!)} ${c(middle - 5)}v10"/>`
   }</g>`;

@@ -4,7 +4,7 @@
 
 import { count, plural } from '../format.ts';
 import { coordinate as c, type Html, html } from '../html.ts';
-import { emptyFigure, figure, sentence, type Tone, xAxis } from './figure.ts';
+import { emptyFigure, figure, sentence, shorten, type Tone, xAxis } from './figure.ts';
 import { extent, linearScale, type Scale } from './scale.ts';
 
 export type BoxValue = { readonly value: number; readonly label: string };
@@ -124,7 +124,7 @@ function drawRow(
     .map((entry, i) => ({ entry, shift: spread(i) }))
     .filter(({ entry }) => values.length <= MOST_DOTS || outside(entry.value));
   const tip = `${group.name}\n${describe('', box, format)}`;
-  return html`<g class="tone-${group.tone}"><text class="row-label" x="16" y="${c(top + 16)}">${group.name}</text><text class="tick" x="${c(x.range[1])}" y="${c(top + 16)}" text-anchor="end">median ${format(box.quartiles[1])} · n ${count(box.n)}</text>${dots.map(
+  return html`<g class="tone-${group.tone}"><text class="row-label" x="16" y="${c(top + 16)}">${shorten(group.name, 34)}</text><text class="tick" x="${c(x.range[1])}" y="${c(top + 16)}" text-anchor="end">median ${format(box.quartiles[1])} · n ${count(box.n)}</text>${dots.map(
     ({ entry, shift }) =>
       html`<circle class="case-dot" cx="${c(x.at(entry.value))}" cy="${c(middle + shift * 13)}" r="2.4" data-tip="${`${entry.label}\n${format(entry.value)}`}"/>`,
   )}<line class="whisker" x1="${c(low)}" y1="${c(middle)}" x2="${c(q1)}" y2="${c(middle)}"/><line class="whisker" x1="${c(q3)}" y1="${c(middle)}" x2="${c(high)}" y2="${c(middle)}"/><line class="whisker" x1="${c(low)}" y1="${c(middle - 6)}" x2="${c(low)}" y2="${c(middle + 6)}"/><line class="whisker" x1="${c(high)}" y1="${c(middle - 6)}" x2="${c(high)}" y2="${c(middle + 6)}"/><rect class="box" x="${c(q1)}" y="${c(middle - 13)}" width="${c(Math.max(q3 - q1, 0.5))}" height="26" rx="2" data-tip="${tip}"/><line class="median" x1="${c(median)}" y1="${c(middle - 13)}" x2="${c(median)}" y2="${c(middle + 13)}"/><path class="mean" d="M${c(mean)} ${c(middle - 5)}l5 5l-5 5l-5 -5z"/></g>`;

@@ -78,7 +78,7 @@ export function xAxis(
     const x = c(scale.at(tick));
     return html`${grid && html`<line class="grid" x1="${x}" y1="${c(plot.top)}" x2="${x}" y2="${c(plot.bottom)}"/>`}<text class="tick" x="${x}" y="${c(plot.bottom + 17)}" text-anchor="middle">${write(tick)}</text>`;
   });
-  return html`${marks}<line class="axis" x1="${c(plot.left)}" y1="${c(plot.bottom)}" x2="${c(plot.right)}" y2="${c(plot.bottom)}"/><text class="axis-label" x="${c((plot.left + plot.right) / 2)}" y="${c(plot.bottom + 36)}" text-anchor="middle">${label}</text>`;
+  return html`${marks}<line class="axis" x1="${c(plot.left)}" y1="${c(plot.bottom)}" x2="${c(plot.right)}" y2="${c(plot.bottom)}"/><text class="axis-label" x="${c((plot.left + plot.right) / 2)}" y="${c(plot.bottom + 36)}" text-anchor="middle">${shorten(label, 48)}</text>`;
 }
 
 /** Vertical axis left of the plot. */
@@ -88,7 +88,7 @@ export function yAxis(plot: Plot, scale: Scale, label: string, write: (value: nu
     return html`<line class="grid" x1="${c(plot.left)}" y1="${c(y)}" x2="${c(plot.right)}" y2="${c(y)}"/><text class="tick" x="${c(plot.left - 7)}" y="${c(y + 4)}" text-anchor="end">${write(tick)}</text>`;
   });
   const middle = c((plot.top + plot.bottom) / 2);
-  return html`${marks}<text class="axis-label" transform="translate(13 ${middle}) rotate(-90)" text-anchor="middle">${label}</text>`;
+  return html`${marks}<text class="axis-label" transform="translate(13 ${middle}) rotate(-90)" text-anchor="middle">${shorten(label, 32)}</text>`;
 }
 
 /** Path data through points already in SVG units. */
@@ -112,6 +112,12 @@ const WIDE_MARKS: ReadonlySet<LegendEntry['mark']> = new Set(['line', 'dashed', 
 function legendItem({ label, tone, mark }: LegendEntry): Html {
   const width = WIDE_MARKS.has(mark) ? 22 : 12;
   return html`<span class="legend-item"><svg class="swatch tone-${tone}" viewBox="0 0 ${width} 12" width="${width}" height="12" aria-hidden="true">${MARKS[mark]}</svg>${label}</span>`;
+}
+
+/** A name that fits where SVG text cannot wrap; the whole name stands in the tip and in the tables. */
+export function shorten(text: string, most: number): string {
+  const characters = [...text];
+  return characters.length <= most ? text : `${characters.slice(0, most - 1).join('')}…`;
 }
 
 /** A sentence list for descriptions: `a; b; c.` */

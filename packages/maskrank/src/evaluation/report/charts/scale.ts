@@ -19,10 +19,14 @@ export type ScaleOptions = {
   readonly nice?: boolean;
 };
 
+const SMALLEST = 1e-6;
+const LARGEST = 1e100;
+const drawable = (value: number): number => Math.min(LARGEST, Math.max(-LARGEST, value));
+
 export function linearScale({ domain, range, ticks: wanted = 5, nice = false }: ScaleOptions): Scale {
-  let [low, high] = domain[0] <= domain[1] ? domain : [domain[1], domain[0]];
-  if (!(high - low > Math.max(Math.abs(low), Math.abs(high)) * 1e-12)) {
-    const margin = Math.max(Math.abs(low) * 0.1, 1e-6);
+  let [low, high] = domain.map(drawable).sort((a, b) => a - b) as [number, number];
+  if (!(high - low > Math.max(Math.abs(low), Math.abs(high), SMALLEST) * 1e-9)) {
+    const margin = Math.max(Math.abs(low) * 0.1, SMALLEST);
     low -= margin;
     high += margin;
   }

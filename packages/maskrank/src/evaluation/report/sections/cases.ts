@@ -29,7 +29,7 @@ export function casesSection({ input, view }: ReportContext): Section {
     body: html`${
       roles.length === 0
         ? html`<p class="missing">No case pictures were handed to this report.</p>`
-        : html`<p class="lede">Contours: ${CONTOUR_KEY}. Click a picture to enlarge it.</p><div data-tabs="Cases">${roles.map(
+        : html`<p class="lede">Contours: ${CONTOUR_KEY}. Click to enlarge.</p><div data-tabs="Cases">${roles.map(
             (role) =>
               html`<div class="panel" id="cases-${role}"><h3>${ROLES[role]}</h3>${panels
                 .filter((panel) => panel.role === role)

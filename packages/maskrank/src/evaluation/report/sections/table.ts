@@ -51,7 +51,7 @@ export function table<Row>({
 function cell<Row>(column: Column<Row>, row: Row): Html {
   const name = column.numeric === true && html` class="num"`;
   const key = column.sort?.(row);
-  const sort = column.sort !== undefined && html` data-sort="${key ?? ''}"`;
+  const sort = column.sort !== undefined && html` data-sort="${Number.isNaN(key) ? '' : key}"`;
   return column.header === true
     ? html`<th scope="row"${name}${sort}>${column.cell(row)}</th>`
     : html`<td${name}${sort}>${column.cell(row)}</td>`;
