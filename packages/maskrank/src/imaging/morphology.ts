@@ -1,9 +1,8 @@
 // Binary morphology on masks: erosion, dilation, opening, closing with OpenCV's structuring elements and border rules,
-// filling of holes, and erosion by a radius. Not here: grey-value morphology.
+// filling of holes. Not here: grey-value morphology, depth inside a mask (distance-transform.ts).
 
 import { UsageError } from '@maskrank/torch/errors';
 import { componentMask, labelComponents } from './components.ts';
-import { squaredDistanceTransform } from './distance-transform.ts';
 import type { Mask } from './types.ts';
 
 /** Pixels that take part, around the centre `(width >> 1, height >> 1)`; index `y * width + x`, 0 or 1. */
@@ -77,13 +76,6 @@ export function fillHoles(mask: Mask): Mask {
   const filled = componentMask(background, holes).data;
   for (let i = 0; i < filled.length; i++) filled[i] = filled[i]! | (mask.data[i] !== 0 ? 1 : 0);
   return { width, height, data: filled };
-}
-
-/** Pixels deeper than `radiusPx` inside the mask: their distance to the nearest background pixel is larger. */
-export function erodeByRadius(mask: Mask, radiusPx: number): Mask {
-  const { width, height } = mask;
-  const squares = squaredDistanceTransform(invert(mask).data, width, height);
-  return { width, height, data: Uint8Array.from(squares, (d) => (d > radiusPx * radiusPx ? 1 : 0)) };
 }
 
 export function invert({ width, height, data }: Mask): Mask {

@@ -106,14 +106,6 @@ export function resizeBilinear<R extends Raster<Float32Array>>(raster: R, size: 
   return resize(raster, size, { filter: 'triangle', antialias: false });
 }
 
-/** Mean over the covered area, for showing large images small; never enlarges. */
-export function shrinkToFit<R extends Raster<Uint8Array>>(raster: R, longestSidePx: number): R {
-  const scale = longestSidePx / Math.max(raster.width, raster.height);
-  if (scale >= 1) return raster;
-  const shrink = (side: number): number => Math.max(1, Math.round(side * scale));
-  return resize(raster, { width: shrink(raster.width), height: shrink(raster.height) }, { filter: 'area' });
-}
-
 /** For every target pixel the first source pixel and `count` weights that sum to one (zero beyond the kernel). */
 type Taps = {
   readonly source: number;

@@ -4,6 +4,9 @@
 
 import { UsageError } from '@maskrank/torch/errors';
 
+/** What a stream was started from: 128 bits that its seed and labels give. */
+type Origin = readonly [number, number, number, number];
+
 /** Numbers of a saved state: four of the generator, four of the stream's origin. */
 const STATE_LENGTH = 8;
 
@@ -16,20 +19,20 @@ export class Random {
   private b = 0;
   private c = 0;
   private counter = 0;
-  private readonly origin: readonly [number, number, number, number];
+  private origin: Origin = [0, 0, 0, 0];
 
   /** @param seed any number or string; `7` and `'7'` name the same stream */
   constructor(seed: number | string) {
     if (typeof seed === 'number' && !Number.isFinite(seed)) {
       throw new UsageError(`Random: seed = ${seed}; allowed: a finite number or a string.`);
     }
-    this.origin = hash128(`${seed}`, [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0xdeadbeef]);
-    this.restart();
+    this.start(hash128(`${seed}`, [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0xdeadbeef]));
   }
 
-  private restart(): void {
-    [this.a, this.b, this.c] = this.origin;
-    this.counter = this.origin[3] | 1;
+  private start(origin: Origin): void {
+    this.origin = origin;
+    [this.a, this.b, this.c] = origin;
+    this.counter = origin[3] | 1;
     for (let i = 0; i < 12; i++) this.uint32();
   }
 
@@ -118,10 +121,8 @@ export class Random {
 
   /** An independent stream named by `label`; the same label gives the same stream, however much was drawn before. */
   fork(label: string): Random {
-    const child = Object.create(Random.prototype) as Random;
-    const origin = hash128(label, this.origin);
-    (child as unknown as { origin: typeof origin }).origin = origin;
-    child.restart();
+    const child = new Random(0);
+    child.start(hash128(label, this.origin));
     return child;
   }
 
@@ -137,23 +138,11 @@ export class Random {
         `Random.fromState: ${state.length} numbers; allowed: the ${STATE_LENGTH} unsigned 32-bit integers of getState().`,
       );
     }
-    const [a, b, c, counter, o0, o1, o2, o3] = state.map((x) => x | 0) as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    return Object.assign(Object.create(Random.prototype) as object, {
-      a,
-      b,
-      c,
-      counter,
-      origin: [o0, o1, o2, o3],
-    }) as unknown as Random;
+    const random = new Random(0);
+    const words = state.map((x) => x | 0);
+    [random.a, random.b, random.c, random.counter] = words as [number, number, number, number];
+    random.origin = words.slice(4) as unknown as Origin;
+    return random;
   }
 }
 
@@ -187,10 +176,7 @@ function makeZiggurat() {
 }
 
 /** Four 32-bit lanes of multiply-and-rotate over the text's code units, finished with murmur3's avalanche. */
-function hash128(
-  text: string,
-  start: readonly [number, number, number, number],
-): [number, number, number, number] {
+function hash128(text: string, start: Origin): Origin {
   let [h0, h1, h2, h3] = start;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);

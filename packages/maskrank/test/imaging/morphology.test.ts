@@ -2,16 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  close,
-  dilate,
-  ELEMENTS,
-  erode,
-  erodeByRadius,
-  fillHoles,
-  invert,
-  open,
-} from '../../src/imaging/morphology.ts';
+import { close, dilate, ELEMENTS, erode, fillHoles, invert, open } from '../../src/imaging/morphology.ts';
 import { otsuThreshold } from '../../src/imaging/otsu.ts';
 import type { Mask } from '../../src/imaging/types.ts';
 import { draw, masks, show } from './arbitraries.ts';
@@ -85,22 +76,6 @@ describe('fillHoles', () => {
         expect(fillHoles(filled)).toEqual(filled);
       }),
     );
-  });
-});
-
-describe('erodeByRadius', () => {
-  it('keeps what is deeper', () => {
-    const disc: Mask = {
-      width: 41,
-      height: 41,
-      data: Uint8Array.from({ length: 41 * 41 }, (_, i) =>
-        ((i % 41) - 20) ** 2 + (Math.floor(i / 41) - 20) ** 2 <= 225 ? 1 : 0,
-      ),
-    };
-    const core = erodeByRadius(disc, 5);
-    const width = core.data.subarray(20 * 41, 21 * 41).reduce((a, b) => a + b, 0);
-    expect(width).toBe(21);
-    expect(erodeByRadius(disc, 0)).toEqual(disc);
   });
 });
 

@@ -2,13 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  nearestIndices,
-  resize,
-  resizeBilinear,
-  resizeNearest,
-  shrinkToFit,
-} from '../../src/imaging/resample.ts';
+import { nearestIndices, resize, resizeBilinear, resizeNearest } from '../../src/imaging/resample.ts';
 import { sizes } from './arbitraries.ts';
 
 const line = (...values: number[]) => ({ width: values.length, height: 1, data: Float32Array.from(values) });
@@ -94,18 +88,6 @@ describe('filters', () => {
     const out = resize(image, { width: 5, height: 7 });
     expect([out.width, out.height, out.data.length]).toEqual([5, 7, 105]);
     expect([...out.data.subarray(0, 3)].map(Math.round)).toEqual([10, 20, 30]);
-  });
-});
-
-describe('shrinkToFit', () => {
-  it('keeps the aspect ratio, and leaves small images alone', () => {
-    const big = { width: 100, height: 40, data: new Uint8Array(4000) };
-    expect(shrinkToFit(big, 50)).toMatchObject({ width: 50, height: 20 });
-    expect(shrinkToFit(big, 100)).toBe(big);
-    expect(shrinkToFit({ width: 300, height: 1, data: new Uint8Array(300) }, 30)).toMatchObject({
-      width: 30,
-      height: 1,
-    });
   });
 });
 
