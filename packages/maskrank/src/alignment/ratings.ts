@@ -3,6 +3,7 @@
 
 import * as z from 'zod';
 import { JsonlStore } from '../run/jsonl.ts';
+import { lineParser } from '../run/parse-line.ts';
 import type { Annotator, Answer } from './annotators/annotator.ts';
 import { CANDIDATES } from './coefficients.ts';
 
@@ -52,7 +53,7 @@ export function openRatings(path: string, fsync: 'each' | 'close' = 'each'): Jso
   return JsonlStore.open(path, {
     what: 'rating store',
     key: ratingKey,
-    parse: (value) => ratingLineSchema.parse(value),
+    parse: lineParser(ratingLineSchema),
     fsync,
   });
 }

@@ -3,6 +3,7 @@
 
 import * as z from 'zod';
 import { JsonlStore, readJsonl } from '../run/jsonl.ts';
+import { lineParser } from '../run/parse-line.ts';
 import type { Prompt } from './prompt.ts';
 
 const coordinate = z.number();
@@ -27,7 +28,7 @@ export const promptKey = (line: { readonly case: string; readonly class: number 
 const options = {
   what: 'prompt store',
   key: promptKey,
-  parse: (value: unknown): PromptLine => promptLineSchema.parse(value),
+  parse: lineParser(promptLineSchema),
 };
 
 /** Opens the store of a run for one writer. */
