@@ -6,9 +6,9 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Leaf } from '../run/leaves.ts';
 import type { Versions } from '../run/run-folder.ts';
-import { execute, fail } from './execute.ts';
+import { execute, type FailureTarget, fail } from './execute.ts';
 import { type CliIo, processIo } from './io.ts';
-import { type Invocation, parseArguments } from './program.ts';
+import { parseArguments } from './program.ts';
 import { registry } from './registry.ts';
 import type { Verb } from './verb.ts';
 
@@ -18,25 +18,26 @@ export async function main(
   io: CliIo = processIo,
   verbs: readonly Verb[] = registry,
 ): Promise<number> {
-  const versions: Versions = { maskrank: packageVersion(), node: process.versions.node, engine: null };
-  const command = ['maskrank', ...argv].map(shellQuote).join(' ');
-  let invocation: Invocation | undefined;
+  const options = { io, versions: ownVersions(), command: commandLine(argv) };
   try {
     const parsed = parseArguments(argv, {
       verbs,
-      version: versions.maskrank,
+      version: options.versions.maskrank,
       ...(await configurationTable(argv, verbs)),
       write: (text) => io.stdout.write(text),
-      columns: io.stdout.columns ?? 100,
+      columns: io.stdout.columns || 100,
     });
-    if ('printed' in parsed) return parsed.exitCode;
-    invocation = parsed;
-    return await execute(invocation, { io, versions, command });
+    return 'printed' in parsed ? parsed.exitCode : await execute(parsed, options);
   } catch (error) {
-    const typed = { json: argv.includes('--json'), debug: argv.includes('--debug') };
-    const target = { verb: namedVerb(argv, verbs), ...(invocation?.global ?? typed) };
-    return fail(error, target, { io, versions, command });
+    return fail(error, failureTarget(argv, verbs), options);
   }
+}
+
+/** What matters for reporting a failure, known even when the arguments cannot be parsed. */
+function failureTarget(argv: readonly string[], verbs: readonly Verb[]): FailureTarget {
+  const words = argv.filter((arg) => !arg.startsWith('-')).join(' ');
+  const verb = verbs.find(({ name }) => words === name || words.startsWith(`${name} `))?.name;
+  return { verb, json: argv.includes('--json'), debug: argv.includes('--debug') };
 }
 
 /** The configuration as flags, loaded only when a verb with sections may be among the arguments. */
@@ -49,16 +50,13 @@ async function configurationTable(
   return isDotted || isNamed ? import('../run/leaves.ts') : { leaves: [], sectionDescriptions: new Map() };
 }
 
-/** The verb that the arguments begin with, for hints when they cannot be parsed. */
-function namedVerb(argv: readonly string[], verbs: readonly Verb[]): string | undefined {
-  const words = argv.filter((arg) => !arg.startsWith('-')).join(' ');
-  return verbs.find(({ name }) => words === name || words.startsWith(`${name} `))?.name;
+/** Version of the package this file belongs to, and of Node. */
+function ownVersions(): Versions {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return { maskrank: version, node: process.versions.node, engine: null };
 }
 
-/** Version of the package this file belongs to. */
-function packageVersion(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
-}
+const commandLine = (argv: readonly string[]): string => ['maskrank', ...argv].map(shellQuote).join(' ');
 
 /** An argument as a shell would take it. */
 export function shellQuote(text: string): string {
@@ -68,7 +66,13 @@ export function shellQuote(text: string): string {
 if (process.argv[1] !== undefined && isThisFile(process.argv[1])) {
   // `maskrank … | head` closes the pipe early: that is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  process.exitCode = await main(process.argv.slice(2));
+  const argv = process.argv.slice(2);
+  // An error outside every promise that is waited for: told like the others, and the process ends.
+  process.on('uncaughtException', (error) => {
+    const options = { io: processIo, versions: ownVersions(), command: commandLine(argv) };
+    process.exit(fail(error, failureTarget(argv, registry), options));
+  });
+  process.exitCode = await main(argv);
 }
 
 function isThisFile(path: string): boolean {
