@@ -76,6 +76,7 @@ function withAlignment(view: View, gain: Estimate): Pick<Finding, 'headline' | '
       rivals,
       named,
       view.controls.find((control) => control.kind === 'ceiling'),
+      view.classes.length - 1,
     ),
   };
 }
@@ -84,11 +85,13 @@ function asideOf(
   rivals: readonly ControlView[],
   named: ControlView,
   ceiling: ControlView | undefined,
+  classes: number,
 ): Html | undefined {
   const others = rivals
     .filter((control) => control !== named)
     .map((control) => html`${lower(control.label)} ${amount(control.gain!)}`);
   const sentences = [
+    classes > 1 && html`Dice is the mean over ${classes} classes.`,
     others.length > 0 && html`Other controls over stage 1: ${join(others, ', ')}.`,
     ceiling?.gain !== undefined && html`Full masks of the same images would give ${amount(ceiling.gain)}.`,
   ].filter((sentence) => sentence !== false);

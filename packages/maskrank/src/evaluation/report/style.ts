@@ -84,7 +84,7 @@ tbody th{font-weight:600}
 th.num,td.num{padding-right:0;padding-left:1.1rem}
 .num+:not(.num){padding-left:1.8rem}
 .freeze th:first-child:has(.key,.sub){min-width:9.5rem}
-.snug table{width:auto;min-width:min(100%,30rem)}
+.snug{width:fit-content;max-width:100%;min-width:min(100%,30rem)}
 td .sub,th .sub{display:block;color:var(--muted);font-size:.8rem;font-weight:400}
 td .sd{color:var(--muted);font-size:.86em}
 .sort{all:unset;cursor:pointer;box-sizing:border-box;border-radius:3px}
@@ -115,7 +115,7 @@ const CHARTS = `
 .tone-series-a{--tone:var(--series-a)}.tone-series-b{--tone:var(--series-b)}.tone-series-c{--tone:var(--series-c)}.tone-series-d{--tone:var(--series-d)}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:2.2rem 2.4rem;align-items:start;margin:1rem 0}
 .charts.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,270px),1fr));gap:2rem 1.8rem;align-items:end}
-.controls .chart{max-width:40rem}
+.controls .chart{max-width:36rem}
 .controls{margin:1.2rem 0 1.6rem}
 .chart{margin:0;container-type:inline-size;min-width:0;max-width:620px}
 .chart>svg{display:block;width:100%;height:auto;overflow:visible}

@@ -77,20 +77,20 @@ function rounds(all: readonly RoundFacts[]): Html | false {
         sort: (round) => (round.skipped === undefined ? undefined : skippedIn(round)),
       },
       ...optional(
-        'Best less current',
+        'Best',
         'Dice points',
         (round) => round.oracleHeadroom,
         (value) => points(value),
       ),
       ...optional(
-        'Mean less current',
+        'Mean',
         'Dice points',
         (round) => round.meanHeadroom,
         (value) => points(value),
       ),
       ...optional('Disagreement', 'px, median', (round) => round.disagreementPx, count),
       ...optional(
-        'R at the end',
+        'R at end',
         undefined,
         (round) => round.rewardAtEnd,
         (value) => decimal(value, 2),
@@ -104,7 +104,7 @@ function rounds(all: readonly RoundFacts[]): Html | false {
     ],
     rows: all,
     freeze: true,
-  })}<p class="fine">Best less current: what always taking the best candidate would gain in one round. It does not predict the gain of the run, since rounds compound.</p>`;
+  })}<p class="fine">Best and mean: Dice of the best and of the average candidate less Dice of the current mask. What the best offers in one round does not predict the gain of the run, since rounds compound.</p>`;
 }
 
 function reasons(all: readonly RoundFacts[]): Html | false {

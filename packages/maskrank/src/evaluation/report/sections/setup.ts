@@ -74,7 +74,7 @@ export function configurationSection({ input }: ReportContext): Section {
     body:
       values.length === 0
         ? html`<p class="missing">The run's configuration was not handed to this report.</p>`
-        : html`<p class="lede">${count(chosen.length)} of ${count(values.length)} values differ in origin from the defaults.</p>${
+        : html`<p class="lede">${count(chosen.length)} of ${count(values.length)} values were set by a flag, a file or a preset; the others are defaults.</p>${
             chosen.length > 0 && configurationTable(chosen, false)
           }<details><summary>All values<span class="sub">${count(values.length)} rows</span></summary>${configurationTable(values, true)}</details>`,
   };
