@@ -12,6 +12,8 @@ export { IMPORTERS, importDataset } from './importers/index.ts';
 export type { ImportReport, ImportRequest, ImportResult } from './importers/run.ts';
 export { IMPORT_FILE, ImportReportSchema } from './importers/run.ts';
 export type { Importer, ImportNote, ImportOptions } from './importers/types.ts';
+export type { Overlap } from './overlap.ts';
+export { pretrainingOverlaps } from './overlap.ts';
 export type { CaseRecord, Dataset, DatasetClass, FileRecord, SplitName, Splits } from './schema.ts';
 export { DATASET_FILE, DatasetSchema, SPLIT_NAMES, SPLITS_FILE, SplitsSchema } from './schema.ts';
 export type { ShapeFamily, ShapePicture, ShapesRequest } from './shapes.ts';

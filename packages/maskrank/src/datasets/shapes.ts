@@ -1,6 +1,7 @@
 // Datasets of generated shapes, for the demonstration, tests and examples: pictures that look somewhat like breast
 // ultrasound or chest X-rays, with exact masks. They are painted by eye, not simulated, and stand for nothing clinical:
-// a model trained on them is of no use on patients. Deterministic: the same family, seed and count give the same bytes.
+// a model trained on them is of no use on patients. Deterministic: the same family, seed and number give the same pixels, and with the
+// same version of sharp the same files.
 
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

@@ -12,10 +12,10 @@ import type { Mask } from '../imaging/types.ts';
 import { readDataset } from './cases.ts';
 import type { Fingerprint, NearDuplicateOptions } from './fingerprint.ts';
 import { fingerprint, nearDuplicates } from './fingerprint.ts';
-import { caseFiles, datasetHash, fileHash, maskEntries, withFileRecords } from './hash.ts';
+import { caseFiles, datasetHash, fileHash, maskEntries } from './hash.ts';
 import { readSourceImage } from './importers/pixels.ts';
 import { mapParallel } from './parallel.ts';
-import type { CaseRecord, Dataset, Splits } from './schema.ts';
+import type { CaseRecord, Dataset, FileRecord, Splits } from './schema.ts';
 import { SPLIT_NAMES } from './schema.ts';
 
 /** What a finding means: `error` - results would be wrong; `warning` - look at it; `info` - good to know. */
@@ -106,7 +106,7 @@ export async function verifyDataset(dir: string, options: VerifyOptions = {}): P
     },
     options.signal,
   );
-  const hash = await currentHash(root, dataset);
+  const hash = currentHash(dataset, looks);
   findDuplicates(dataset, looks, options, add);
   findUnusedClasses(dataset, add);
   await findStrays(root, dataset, add);
@@ -136,7 +136,11 @@ export async function verifyDataset(dir: string, options: VerifyOptions = {}): P
 type Add = (kind: FindingKind, cases: readonly string[], files: readonly string[], message: string) => void;
 
 /** What later checks need of a case. */
-type Look = { readonly print: Fingerprint | undefined; readonly maskContent: string };
+type Look = {
+  readonly print: Fingerprint | undefined;
+  /** Content of the files as found. */
+  readonly files: Readonly<Record<string, FileRecord>>;
+};
 
 async function lookAtCase(
   root: string,
@@ -145,8 +149,7 @@ async function lookAtCase(
   canvasPx: number,
   add: Add,
 ): Promise<Look> {
-  const contents: string[] = [];
-  const readable = new Set<string>();
+  const files: Record<string, FileRecord> = {};
   for (const path of caseFiles(record)) {
     const found = await fileHash(join(root, path)).catch((error: NodeJS.ErrnoException) => error);
     if (found instanceof Error) {
@@ -155,7 +158,7 @@ async function lookAtCase(
       add(missing ? 'missing-file' : 'unreadable-file', [record.id], [path], message);
       continue;
     }
-    readable.add(path);
+    files[path] = found;
     const recorded = dataset.files?.[path];
     if (recorded !== undefined && recorded.sha256 !== found.sha256)
       add(
@@ -164,11 +167,11 @@ async function lookAtCase(
         [path],
         `changed since the import: ${recorded.bytes} bytes, sha256 ${recorded.sha256.slice(0, 12)}… then; ${found.bytes} bytes, ${found.sha256.slice(0, 12)}… now`,
       );
-    contents.push(found.sha256);
   }
-  const image = readable.has(record.image)
-    ? await readSourceImage(join(root, record.image)).catch(unreadable(add, record, record.image))
-    : undefined;
+  const image =
+    files[record.image] !== undefined
+      ? await readSourceImage(join(root, record.image)).catch(unreadable(add, record, record.image))
+      : undefined;
   const print = image === undefined ? undefined : fingerprint(image.image);
   if (print?.constant)
     add(
@@ -179,7 +182,7 @@ async function lookAtCase(
     );
 
   for (const [classId, path] of maskEntries(record)) {
-    if (!readable.has(path)) continue;
+    if (files[path] === undefined) continue;
     const mask = await readStoredMask(join(root, path)).catch(unreadable(add, record, path));
     if (mask === undefined) continue;
     const name = dataset.classes.find((c) => c.id === classId)?.name ?? `${classId}`;
@@ -202,7 +205,7 @@ async function lookAtCase(
         `all ${mask.set} pixels of "${name}" vanish when ${mask.width} x ${mask.height} is scaled to ${canvasPx} x ${canvasPx} by nearest neighbour; use area resampling`,
       );
   }
-  return { print, maskContent: contents.slice(1).join(' ') };
+  return { print, files };
 }
 
 const unreadable = (add: Add, record: CaseRecord, path: string) => (error: unknown) => {
@@ -226,14 +229,11 @@ async function readStoredMask(path: string): Promise<Mask & { strange: number[];
   return { width, height, data, strange: [...strange].sort((a, b) => a - b), set };
 }
 
-async function currentHash(root: string, dataset: Dataset): Promise<string | undefined> {
-  const { files: _, ...rest } = dataset;
-  try {
-    return datasetHash(await withFileRecords(root, rest));
-  } catch (error) {
-    if (error instanceof DataError) return undefined;
-    throw error;
-  }
+/** Hash of the dataset as its files are now, or `undefined` when one of them cannot be read. */
+function currentHash(dataset: Dataset, looks: readonly Look[]): string | undefined {
+  const files: Record<string, FileRecord> = Object.assign({}, ...looks.map((look) => look.files));
+  const complete = dataset.cases.flatMap(caseFiles).every((path) => files[path] !== undefined);
+  return complete ? datasetHash({ ...dataset, files }) : undefined;
 }
 
 function findDuplicates(dataset: Dataset, looks: readonly Look[], options: VerifyOptions, add: Add): void {
@@ -264,7 +264,7 @@ function findDuplicates(dataset: Dataset, looks: readonly Look[], options: Verif
     const across = sideA !== undefined && sideB !== undefined && sideA !== sideB;
     if (seen[pair.first]!.print.pixels === seen[pair.second]!.print.pixels) {
       add(across ? 'duplicate-across-splits' : 'duplicate', ids, files, `the same pixels: ${both}`);
-      if (bothKnown(a, b) && looks[i]!.maskContent !== looks[j]!.maskContent)
+      if (bothKnown(a, b) && maskContent(a, looks[i]!) !== maskContent(b, looks[j]!))
         add(
           'contradicting-masks',
           ids,
@@ -287,6 +287,10 @@ function findDuplicates(dataset: Dataset, looks: readonly Look[], options: Verif
   }
 }
 
+const maskContent = (record: CaseRecord, { files }: Look): string =>
+  maskEntries(record)
+    .map(([id, path]) => `${id}:${files[path]?.sha256}`)
+    .join(' ');
 const known = (c: CaseRecord): boolean => c.empty === true || Object.keys(c.masks).length > 0;
 const bothKnown = (a: CaseRecord, b: CaseRecord): boolean => known(a) && known(b);
 

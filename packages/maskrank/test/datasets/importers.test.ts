@@ -21,6 +21,7 @@ describe('importer folder', () => {
     await picture(`${s}/masks/p1/a 1_mask_1.png`, 16, 12, square(6, 8, 3));
     await picture(`${s}/masks/p1/b.png`, 16, 12, () => 0);
     await picture(`${s}/masks/p2/c.png`, 16, 12, square(2, 4));
+    file(`${s}/masks/d.bmp`, 'BM');
     const { dir, dataset, report } = await run('folder', s, { classes: '3=lesion', modality: 'ultrasound' });
     expect(dataset.classes).toEqual([{ id: 3, name: 'lesion' }]);
     expect(dataset.cases).toEqual([
@@ -39,6 +40,10 @@ describe('importer folder', () => {
     });
     expect(report.conversions).toEqual({ 'TIFF: written as PNG': ['images/p2/c.tif'] });
     expect(report.notes[0]!.message).toMatch(/1 of 4 images have no mask/);
+    expect(report.notes[1]).toEqual({
+      message: '1 file(s) are no PNG, JPEG or TIFF and were ignored',
+      files: ['masks/d.bmp'],
+    });
     expect(readFileSync(`${dir}/images/p1_b.jpg`)).toEqual(readFileSync(`${s}/images/p1/b.jpg`));
 
     const open = await openDataset(dir);

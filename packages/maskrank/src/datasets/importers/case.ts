@@ -107,9 +107,17 @@ async function store(
 ): Promise<void> {
   const target = join(out, path);
   const temporary = `${target}.part`;
-  await mkdir(dirname(target), { recursive: true });
-  if (typeof content === 'string') await copyFile(content, temporary);
-  else await writeFile(temporary, content);
-  files[path] = await fileHash(temporary);
-  await rename(temporary, target);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    if (typeof content === 'string') await copyFile(content, temporary);
+    else await writeFile(temporary, content);
+    files[path] = await fileHash(temporary);
+    await rename(temporary, target);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new DataError(
+      `import: cannot write ${target} (${code ?? message}). Free space or choose another folder; the same import goes on where it stopped.`,
+      { cause },
+    );
+  }
 }

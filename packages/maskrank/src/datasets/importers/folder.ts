@@ -9,7 +9,15 @@ import { didYouMean } from '../artefact.ts';
 import { pathFault } from '../names.ts';
 import type { DatasetClass } from '../schema.ts';
 import { readManifest } from './manifest.ts';
-import { defaultName, few, imagesBelow, layoutError, normaliseSplit, parseClasses } from './source.ts';
+import {
+  defaultName,
+  few,
+  filesBelow,
+  isImageFile,
+  layoutError,
+  normaliseSplit,
+  parseClasses,
+} from './source.ts';
 import type { Importer, ImportNote, ImportOptions, ImportPlan, PlannedCase, PlannedMask } from './types.ts';
 
 const LAYOUT =
@@ -116,7 +124,9 @@ function manifestClasses(
 async function scanByName(source: string, options: ImportOptions): Promise<ImportPlan> {
   const imagesDir = join(source, 'images');
   const masksDir = join(source, 'masks');
-  const images = await imagesBelow(imagesDir);
+  const imageFiles = await filesBelow(imagesDir);
+  const maskFiles = await filesBelow(masksDir);
+  const images = imageFiles.filter(isImageFile);
   if (images.length === 0) throw await layoutError('folder', source, LAYOUT);
   const problems: string[] = [];
   const byKey = new Map<string, string>();
@@ -126,7 +136,7 @@ async function scanByName(source: string, options: ImportOptions): Promise<Impor
     if (before === undefined) byKey.set(key, image);
     else problems.push(`${imagesDir}: ${before} and ${image} have the same name; keep one of them.`);
   }
-  const matches = matchMasks(await imagesBelow(masksDir), byKey);
+  const matches = matchMasks(maskFiles.filter(isImageFile), byKey);
   const folders = [...new Set(matches.matched.map((m) => m.folder))];
   const classes = folderClasses(folders, masksDir, options);
   for (const mask of matches.orphans) {
@@ -151,7 +161,13 @@ async function scanByName(source: string, options: ImportOptions): Promise<Impor
     modality: options.modality ?? 'unknown',
     classes,
     cases,
-    notes: unlabelledNote(cases, source),
+    notes: [
+      ...unlabelledNote(cases, source),
+      ...ignoredNote([
+        ...imageFiles.map((path) => `images/${path}`),
+        ...maskFiles.map((path) => `masks/${path}`),
+      ]),
+    ],
     problems,
     groupNearDuplicates: false,
   };
@@ -207,6 +223,12 @@ function unlabelledNote(cases: readonly PlannedCase[], source: string): ImportNo
       files: bare.map((c) => relative(source, c.image)),
     },
   ];
+}
+
+function ignoredNote(files: readonly string[]): ImportNote[] {
+  const ignored = files.filter((path) => !isImageFile(path));
+  if (ignored.length === 0) return [];
+  return [{ message: `${ignored.length} file(s) are no PNG, JPEG or TIFF and were ignored`, files: ignored }];
 }
 
 const withoutExtension = (path: string): string => path.replace(/\.[^./]+$/, '');

@@ -80,7 +80,7 @@ async function filesStand(out: string, { files }: ImportedCase): Promise<boolean
 }
 
 function pack({ print, ...rest }: ImportedCase): Packed {
-  const text = (a: Uint32Array | Float32Array) =>
+  const text = (a: Uint32Array | Int8Array) =>
     Buffer.from(a.buffer, a.byteOffset, a.byteLength).toString('base64');
   return { ...rest, print: { ...print, dHash: text(print.dHash), thumbnail: text(print.thumbnail) } };
 }
@@ -92,7 +92,7 @@ function revive({ print, ...rest }: Packed): ImportedCase {
     print: {
       ...print,
       dHash: new Uint32Array(bytes(print.dHash)),
-      thumbnail: new Float32Array(bytes(print.thumbnail)),
+      thumbnail: new Int8Array(bytes(print.thumbnail)),
     },
   };
 }

@@ -232,7 +232,7 @@ function groupsOf(written: Written, plan: ImportPlan, options: ImportOptions, na
   });
   // Generous: two patients in one group cost little, one patient in two groups spoils a test.
   const prints = written.map(({ imported }) => imported.print);
-  const alike = nearDuplicates(prints, { minCorrelation: 0.955 });
+  const alike = nearDuplicates(prints, { minCorrelation: 0.96 });
   const roots = clusters(written.length, [...sameGroup, ...alike]);
   return own.map((_, i) => own[roots[i]!]!);
 }

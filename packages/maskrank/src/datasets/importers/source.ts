@@ -33,15 +33,15 @@ export async function imagesIn(dir: string): Promise<string[]> {
   return entries.filter((e) => !e.isDirectory() && isImageFile(e.name)).map((e) => join(dir, e.name));
 }
 
-/** Image files below a folder at any depth (at most 8), as paths relative to it with forward slashes. */
-export async function imagesBelow(dir: string, depth = 8): Promise<string[]> {
+/** Files below a folder at any depth (at most 8), as paths relative to it with forward slashes. */
+export async function filesBelow(dir: string, depth = 8): Promise<string[]> {
   const found: string[] = [];
   for (const entry of await list(dir)) {
-    if (entry.isDirectory()) {
-      if (depth === 0) continue;
-      const inner = await imagesBelow(join(dir, entry.name), depth - 1);
+    if (!entry.isDirectory()) found.push(entry.name);
+    else if (depth > 0) {
+      const inner = await filesBelow(join(dir, entry.name), depth - 1);
       found.push(...inner.map((path) => `${entry.name}/${path}`));
-    } else if (isImageFile(entry.name)) found.push(entry.name);
+    }
   }
   return found;
 }

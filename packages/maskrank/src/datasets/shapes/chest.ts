@@ -106,9 +106,8 @@ function outlineLung(random: Random, patient: ChestPatient, mirrored: boolean): 
   const drop = random.normal() * 0.02;
   return LUNG.map((v) => {
     const low = ramp(v.y, 0.4, 0.8);
-    const inner = ramp(v.x, 0.2, 0.45);
-    // The heart pushes the inner border outwards, more on the picture's right.
-    const heart = (mirrored ? 0.1 : 0.014) * patient.heart * inner * ramp(v.y, 0.42, 0.66);
+    // The heart narrows the lower part from the inside, more on the picture's right.
+    const heart = (mirrored ? 0.33 : 0.045) * patient.heart * (v.x - 0.13) * ramp(v.y, 0.42, 0.66);
     const x = v.x - heart + random.normal() * 0.007;
     const y =
       0.13 + (v.y - 0.13) * (1 + (patient.heightScale - 1) * low) + drop * low + random.normal() * 0.007;

@@ -56,31 +56,55 @@ export function wave(random: Random, size: number, amplitudePx: number, waves = 
 
 /** Separable Gaussian blur, edges repeated; a deviation of 0 leaves that axis as it is. */
 export function blur(field: Field, size: number, sigmaXPx: number, sigmaYPx = sigmaXPx): Field {
-  return blurAxis(blurAxis(field, size, sigmaXPx, 1, size), size, sigmaYPx, size, 1);
+  return blurColumns(blurRows(field, size, sigmaXPx), size, sigmaYPx);
 }
 
-function blurAxis(field: Field, size: number, sigma: number, step: number, lineStep: number): Field {
+function blurRows(field: Field, size: number, sigma: number): Field {
   if (sigma <= 0) return field;
-  const radius = Math.max(1, Math.ceil(3 * sigma));
-  const weights = Float64Array.from({ length: 2 * radius + 1 }, (_, k) =>
-    Math.exp(-0.5 * ((k - radius) / sigma) ** 2),
-  );
-  const total = weights.reduce((sum, v) => sum + v, 0);
-  const kernel = weights.map((v) => v / total);
+  const kernel = gaussian(sigma);
+  const radius = (kernel.length - 1) / 2;
   const padded = new Float64Array(size + 2 * radius);
   const out = new Float32Array(field.length);
-  for (let line = 0; line < size; line++) {
-    const start = line * lineStep;
-    for (let i = 0; i < size; i++) padded[i + radius] = field[start + i * step]!;
+  for (let start = 0; start < field.length; start += size) {
+    padded.set(field.subarray(start, start + size), radius);
     padded.fill(padded[radius]!, 0, radius);
     padded.fill(padded[size + radius - 1]!, size + radius);
     for (let i = 0; i < size; i++) {
       let sum = 0;
       for (let k = 0; k < kernel.length; k++) sum += kernel[k]! * padded[i + k]!;
-      out[start + i * step] = sum;
+      out[start + i] = sum;
     }
   }
   return out;
+}
+
+/** Whole rows are added up, so that memory is read in order. */
+function blurColumns(field: Field, size: number, sigma: number): Field {
+  if (sigma <= 0) return field;
+  const kernel = gaussian(sigma);
+  const radius = (kernel.length - 1) / 2;
+  const sums = new Float64Array(size);
+  const out = new Float32Array(field.length);
+  for (let y = 0; y < size; y++) {
+    sums.fill(0);
+    for (let k = 0; k < kernel.length; k++) {
+      const from = clamp(y + k - radius, 0, size - 1) * size;
+      const weight = kernel[k]!;
+      for (let x = 0; x < size; x++) sums[x]! += weight * field[from + x]!;
+    }
+    out.set(sums, y * size);
+  }
+  return out;
+}
+
+/** Weights up to three deviations away, summing to 1. */
+function gaussian(sigma: number): Float64Array {
+  const radius = Math.max(1, Math.ceil(3 * sigma));
+  const weights = Float64Array.from({ length: 2 * radius + 1 }, (_, k) =>
+    Math.exp(-0.5 * ((k - radius) / sigma) ** 2),
+  );
+  const total = weights.reduce((sum, v) => sum + v, 0);
+  return weights.map((v) => v / total);
 }
 
 /** A closed Catmull-Rom curve through the control points, `perSegment` vertices between two of them. */
