@@ -283,6 +283,21 @@ describe('missing parts', () => {
     ]);
   });
 
+  it('a metric that was not finite (null in metrics.jsonl) leaves a gap that is counted, not a zero', () => {
+    const metrics = [0.8, null, 0.9].map((validationDice, i) => ({
+      stage: 'stage1',
+      step: i,
+      validationDice,
+    }));
+    const root = page({
+      ...fixture({ cases: 4, panels: false }),
+      metrics: metrics as ReportInput['metrics'] & {},
+    });
+    const chart = all(byId(root, 'curves'), 'figure')[0]!;
+    expect(all(chart, 'path', 'stroke')[0]!.attributes.get('d')!.split('L')).toHaveLength(2);
+    expect(textOf(chart)).toContain('1 value that was not finite is left out.');
+  });
+
   it('values that no case has are dashes, and cases of one stage alone have no change', () => {
     const { evaluation, ...rest } = fixture({ cases: 8, panels: false });
     const cases = evaluation.cases.map((one) =>

@@ -1,7 +1,7 @@
 // Line chart for training curves. Long curves are drawn as the mean of equal stretches of the x axis with the range
 // from lowest to highest value behind it, so neither noise nor a spike is hidden. Pure: same input, same markup.
 
-import { compact } from '../format.ts';
+import { compact, plural } from '../format.ts';
 import { coordinate as c, type Html, html } from '../html.ts';
 import {
   emptyFigure,
@@ -93,7 +93,9 @@ export function lineChart(options: LineChartOptions): Html {
   const notes = [
     options.note,
     bundled ? 'Line: mean of neighbouring steps; shade: lowest to highest.' : undefined,
-    left > 0 ? `${left} values that were not finite are left out.` : undefined,
+    left > 0
+      ? `${plural(left, 'value')} that ${left === 1 ? 'was not finite is' : 'were not finite are'} left out.`
+      : undefined,
   ].filter((note) => note !== undefined);
 
   const body = html`${xAxis(plot, x, xLabel, xFormat, false)}${yAxis(plot, y, yLabel, yFormat)}${events.map(

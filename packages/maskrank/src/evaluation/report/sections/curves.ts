@@ -127,10 +127,11 @@ function learningRate(stage: Stage): Maker {
   };
 }
 
-function pick(lines: readonly MetricsLine[], value: (line: MetricsLine) => number | undefined) {
+function pick(lines: readonly MetricsLine[], value: (line: MetricsLine) => number | null | undefined) {
   return lines.flatMap((line) => {
     const y = value(line);
-    return y === undefined ? [] : [{ x: line.step, y }];
+    if (y === undefined) return [];
+    return [{ x: line.step, y: y ?? Number.NaN }]; // metrics.jsonl has null where a value was not finite
   });
 }
 
