@@ -9,6 +9,7 @@ import { datasetVerify } from './verbs/dataset-verify.ts';
 import { doctor } from './verbs/doctor.ts';
 import { evaluate } from './verbs/evaluate.ts';
 import { finetune } from './verbs/finetune.ts';
+import { predict } from './verbs/predict.ts';
 import { propose } from './verbs/propose.ts';
 import { rate } from './verbs/rate.ts';
 import { report } from './verbs/report.ts';
@@ -25,4 +26,5 @@ export const registry: readonly Verb[] = [
   align,
   evaluate,
   report,
+  predict,
 ];

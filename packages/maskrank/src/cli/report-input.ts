@@ -1,15 +1,24 @@
 // Collects from a run folder what the report is written from. What is missing is left out and said in the report.
 // Not here: how it looks (evaluation/report), pictures of cases (whoever has the predictions).
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DataError } from '@maskrank/torch/errors';
 import { readArtefact } from '../datasets/artefact.ts';
 import { readDataset } from '../datasets/cases.ts';
 import { SPLIT_NAMES, SplitsSchema } from '../datasets/schema.ts';
-import type { DatasetFacts, ReportInput, ReportWarning, RunFacts } from '../evaluation/report/input.ts';
+import type {
+  DatasetFacts,
+  ReportInput,
+  ReportWarning,
+  RoundFacts,
+  RunFacts,
+} from '../evaluation/report/input.ts';
 import { type Evaluation, EvaluationSchema } from '../evaluation/schema.ts';
+import type { RoundSummary } from '../pipeline/align.ts';
+import type { PanelFile, PanelIndex } from '../pipeline/panels.ts';
 import type { Config } from '../run/config.ts';
+import { readJson } from '../run/files.ts';
 import { readJsonl } from '../run/jsonl.ts';
 import { leaves } from '../run/leaves.ts';
 import { readMetrics } from '../run/metrics.ts';
@@ -37,6 +46,8 @@ export async function collectReportInput(
     ...(existsSync(paths.metrics) && { metrics: readMetrics(paths.metrics) }),
     run: runFacts(run, config, origins),
     promptDescription: promptWords(config, evaluation.dataset.split),
+    ...panelsOf(run.dir),
+    ...proposalsOf(run, config),
     warnings: [...warnings, ...loggedWarnings(paths.log)],
   };
 }
@@ -121,4 +132,56 @@ function loggedWarnings(path: string): ReportWarning[] {
     warnings.set(text, { severity, title: `Said by ${verb}`, text });
   }
   return [...warnings.values()];
+}
+
+/** Pictures that `maskrank evaluate` left in RUN/panels. */
+function panelsOf(dir: string): Pick<ReportInput, 'panels'> {
+  const folder = join(dir, 'panels');
+  const path = join(folder, 'panels.json');
+  if (!existsSync(path)) return {};
+  const { panels } = readJson(path, 'index of the pictures') as PanelIndex;
+  const picture = <P extends PanelFile>({ file, ...rest }: P) => ({
+    ...rest,
+    png: readFileSync(join(folder, file)),
+  });
+  return {
+    panels: panels.map(({ image, groundTruth, stage1, stage2, candidates, ...rest }) => ({
+      ...rest,
+      image: picture(image),
+      groundTruth: picture(groundTruth),
+      ...(stage1 && { stage1: picture(stage1) }),
+      ...(stage2 && { stage2: picture(stage2) }),
+      candidates: candidates.map(picture),
+    })),
+  };
+}
+
+/** How the rounds of stage 2 went, from the log. */
+function proposalsOf({ paths }: RunFolder, config: Config): Pick<ReportInput, 'proposals'> {
+  if (!existsSync(paths.log)) return {};
+  const rounds = new Map<number, RoundFacts>();
+  for (const { round } of readJsonl(paths.log, { what: 'log' }).entries as readonly {
+    round?: RoundSummary;
+  }[]) {
+    if (round === undefined) continue;
+    const { identical, oversized, undecided } = round;
+    rounds.set(round.round, {
+      round: round.round,
+      cases: round.units,
+      skipped: { identical, oversized, undecided },
+      disagreementPx: round.medianRegionPx,
+    });
+  }
+  if (rounds.size === 0) return {};
+  const { kind, noise } = config.scoring;
+  const annotator = `virtual annotator, ${kind}`;
+  return {
+    proposals: {
+      candidates: 4,
+      generator: config.alignment.proposals.generator,
+      annotator,
+      noise,
+      rounds: [...rounds.values()],
+    },
+  };
 }

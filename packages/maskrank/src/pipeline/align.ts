@@ -19,7 +19,7 @@ import type { ConfigSection } from '../run/config.ts';
 import type { ArtefactHeader } from '../run/header.ts';
 import type { JsonlStore } from '../run/jsonl.ts';
 import { MetricsLog } from '../run/metrics.ts';
-import { saveModel } from './model.ts';
+import { recipeOf, saveModel } from './model.ts';
 import {
   type AnnotatorKind,
   loadStage2Inputs,
@@ -267,12 +267,7 @@ export async function alignJob(context: JobContext, options: AlignJobOptions = {
     onAlarm: raise,
   });
   sam.eval();
-  const hash = await saveModel(
-    checkpoint,
-    sam,
-    { canvas: inputs.workspace.canvas, layout: inputs.workspace.layout },
-    header,
-  );
+  const hash = await saveModel(checkpoint, sam, recipeOf(inputs.workspace, config), header);
   await run.finishStage('stage2');
   sam.dispose();
   return { checkpoint, hash, steps, units: inputs.units.length, rounds, alarms: [...alarms], resumed };

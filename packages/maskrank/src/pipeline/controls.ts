@@ -19,7 +19,7 @@ import type { LoopOptions } from '../training/loop.ts';
 import { finetune, lossOptionsOf } from '../training/stage1.ts';
 import { judgedRounds, roundProposals, STAGE2_SECTIONS } from './align.ts';
 import { diceOf, STAGE1_SECTIONS, stage1Options, trainingCases } from './finetune.ts';
-import { saveModel } from './model.ts';
+import { recipeOf, saveModel } from './model.ts';
 import { hiddenTruth, loadStage2Inputs, type Stage2Inputs, virtualAnnotator } from './stage2-inputs.ts';
 import { type JobContext, loadLabelled, presentUnits, splitIds } from './workspace.ts';
 
@@ -222,13 +222,7 @@ export async function controlJob(
       onProgress: (done, total, note) => context.onProgress(`control ${name}`, done, total, note),
     });
     sam.eval();
-    if (name !== 'threshold')
-      await saveModel(
-        path,
-        sam,
-        { canvas: inputs.workspace.canvas, layout: inputs.workspace.layout },
-        stage.header,
-      );
+    if (name !== 'threshold') await saveModel(path, sam, recipeOf(inputs.workspace, config), stage.header);
     await run.finishStage(`control ${name}`);
   }
   sam.dispose();

@@ -28,6 +28,7 @@ import { CONTROLS, type ControlName, controlPath, controlThreshold } from './con
 import { embedCases } from './embed.ts';
 import { splitsHash } from './finetune.ts';
 import { type LoadedModel, loadModel } from './model.ts';
+import { writePanels } from './panels.ts';
 import { predictUnits } from './predict-units.ts';
 import { ensurePrompts, makePrompts } from './prompts.ts';
 import { allUnits, byId, promptedUnits } from './units.ts';
@@ -106,12 +107,19 @@ async function promptsFor(
   return ensurePrompts(run.paths.prompts, units, row.source, inputs, signal);
 }
 
+type Measured = {
+  readonly results: CaseResult[];
+  readonly model: LoadedModel;
+  readonly embeddings: EmbeddingCache;
+  readonly units: readonly AlignUnit[];
+};
+
 async function measureRow(
   row: Row,
   context: JobContext,
   workspace: Workspace,
   cases: readonly LabelledCase[],
-): Promise<{ results: CaseResult[]; hash: string }> {
+): Promise<Measured> {
   const { config, run, signal, onProgress } = context;
   const model = await loadModel(row.checkpoint, workspace.device);
   const embeddings = await embedCases(cases, config.evaluation.split, model.sam, workspace, context);
@@ -128,7 +136,6 @@ async function measureRow(
     masks.push({ unit, mask });
     onProgress(`evaluate ${row.title}`, masks.length, prompted.length);
   });
-  model.sam.dispose();
   const tolerances = config.evaluation.tolerancesPx.map((value) => tolerance(value, 'px'));
   const results: CaseResult[] = [];
   for (const { unit, mask } of masks) {
@@ -145,7 +152,7 @@ async function measureRow(
     });
     if (row.keepMasks) await keepMask(run.dir, row.key, unit, mask);
   }
-  return { results, hash: model.hash };
+  return { results, model, embeddings, units: prompted };
 }
 
 /** RUN/predictions/stage2/1/CASE.png */
@@ -165,12 +172,26 @@ export async function evaluateJob(context: JobContext): Promise<Evaluation> {
   const cases = workspace.dataset.labelled(splitIds(workspace, config, config.evaluation.split));
   const all: CaseResult[] = [];
   const hashes: Record<string, string> = {};
+  let first: Measured | undefined;
   for (const row of rows) {
-    const { results, hash } = await measureRow(row, context, workspace, cases);
-    all.push(...results);
-    hashes[row.key] = hash;
+    const measured = await measureRow(row, context, workspace, cases);
+    all.push(...measured.results);
+    hashes[row.key] = measured.model.hash;
+    if (row.key === 'stage1') first = measured;
+    else measured.model.sam.dispose();
   }
   const evaluation = assemble(context, workspace, rows, all, hashes);
+  if (first !== undefined) {
+    const { model: stage1, embeddings, units } = first;
+    await writePanels(context, workspace, {
+      results: all,
+      stage1,
+      embeddings,
+      units,
+      predictionPath: (stage, classId, caseId) => predictionPath(run.dir, stage, classId, caseId),
+    });
+    stage1.sam.dispose();
+  }
   await writeJson(run.paths.evaluation, evaluation);
   return evaluation;
 }

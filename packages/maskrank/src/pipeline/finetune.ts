@@ -20,7 +20,7 @@ import { type BatchOptions, promptsTo, type TrainingCase } from '../training/bat
 import { finetune, type Stage1Options } from '../training/stage1.ts';
 import type { Unit } from '../training/units.ts';
 import { Random } from '../util/random.ts';
-import { saveModel, startingModel } from './model.ts';
+import { recipeOf, saveModel, startingModel } from './model.ts';
 import {
   fromMaskOptions,
   type JobContext,
@@ -94,12 +94,7 @@ export async function finetuneJob(
     },
   });
   sam.eval();
-  const hash = await saveModel(
-    checkpoint,
-    sam,
-    { canvas: workspace.canvas, layout: workspace.layout },
-    stage.header,
-  );
+  const hash = await saveModel(checkpoint, sam, recipeOf(workspace, config), stage.header);
   await run.finishStage('stage1');
   sam.dispose();
   return { checkpoint, hash, steps, cases: cases.length, parameters, resumed: stage.resumed, bestValidation };

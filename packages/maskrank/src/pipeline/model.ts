@@ -11,10 +11,24 @@ import type { Config } from '../run/config.ts';
 import { type ArtefactHeader, headerFromMetadata, headerToMetadata } from '../run/header.ts';
 import type { CanvasOptions } from '../training/canvas.ts';
 import { Random } from '../util/random.ts';
-import type { Workspace } from './workspace.ts';
+import { maxBoxes, type Workspace } from './workspace.ts';
 
 /** How images and prompts reach the model: saved beside its weights, so that no other path can differ from training. */
-export type InputRecipe = { readonly canvas: CanvasOptions; readonly layout: PromptLayout };
+export type InputRecipe = {
+  readonly canvas: CanvasOptions;
+  readonly layout: PromptLayout;
+  /** What the model was trained to outline; `maxBoxes` regions of a class at most. */
+  readonly classes: readonly { readonly id: number; readonly name: string; readonly maxBoxes: number }[];
+};
+
+/** The recipe of a run's workspace. */
+export function recipeOf({ canvas, layout, classes }: Workspace, config: Config): InputRecipe {
+  return {
+    canvas,
+    layout,
+    classes: classes.map((cls) => ({ id: cls.id, name: cls.name, maxBoxes: maxBoxes(config, cls) })),
+  };
+}
 
 /** The model that stage 1 starts from: the configured weights, else random ones drawn from the run's seed. */
 export async function startingModel(
