@@ -115,7 +115,7 @@ export type RoundFacts = {
   readonly meanHeadroom?: number;
   /** Pixels on which the candidates are not all equal, median. */
   readonly disagreementPx?: number;
-  /** Mean reward R when the round ended, and whether that raised the saturation alarm. */
+  /** Mean reward R when the round ended, and whether that raised the saturation alarm; absent: not recorded. */
   readonly rewardAtEnd?: number;
   readonly saturated?: boolean;
   /** Time people spent, where people ranked. */

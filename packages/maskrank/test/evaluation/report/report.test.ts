@@ -298,6 +298,22 @@ describe('missing parts', () => {
     expect(textOf(chart)).toContain('1 value that was not finite is left out.');
   });
 
+  it('rounds without a word on saturation: the alarms of the training log stand for it, else it is not recorded', () => {
+    const { proposals, metrics, ...rest } = fixture({ cases: 4, panels: false });
+    const silent = proposals!.rounds.map(({ round, cases }) => ({ round, cases }));
+    const read = (lines: NonNullable<ReportInput['metrics']>) => {
+      const section = byId(
+        page({ ...rest, metrics: lines, proposals: { ...proposals!, rounds: silent } }),
+        'ranking',
+      );
+      expect(all(section, 'th').map(textOf)).not.toContain('Alarm');
+      return textOf(all(section, 'dd').at(-1)!);
+    };
+    expect(read(metrics!)).toBe('alarm at 1 logged step');
+    expect(read(metrics!.filter((line) => line.alarm !== true))).toBe('no alarm in the training log');
+    expect(read([])).toBe('not recorded');
+  });
+
   it('values that no case has are dashes, and cases of one stage alone have no change', () => {
     const { evaluation, ...rest } = fixture({ cases: 8, panels: false });
     const cases = evaluation.cases.map((one) =>

@@ -1,9 +1,9 @@
 // How proposals and ranking went: what was ranked, what was skipped and why, the headroom the candidates offered, saturation.
 
 import { barCi } from '../charts/bar-ci.ts';
-import { count, decimal, duration, percent, plural, points } from '../format.ts';
+import { count, decimal, duration, MISSING, percent, plural, points } from '../format.ts';
 import { type Html, type HtmlValue, html } from '../html.ts';
-import type { ProposalFacts, RoundFacts } from '../input.ts';
+import type { MetricsLine, ProposalFacts, RoundFacts } from '../input.ts';
 import type { ReportContext, Section } from './section.ts';
 import { type Column, table } from './table.ts';
 
@@ -17,14 +17,13 @@ export function rankingSection({ input, view }: ReportContext): Section | undefi
     body:
       facts === undefined
         ? html`<p class="missing">Nothing was recorded about proposals and rankings.</p>`
-        : html`${how(facts)}${rounds(facts.rounds)}${reasons(facts.rounds)}`,
+        : html`${how(facts, input.metrics ?? [])}${rounds(facts.rounds)}${reasons(facts.rounds)}`,
   };
 }
 
-function how(facts: ProposalFacts): Html {
+function how(facts: ProposalFacts, metrics: readonly MetricsLine[]): Html {
   const proposed = sum(facts.rounds.map((round) => round.cases));
   const skipped = sum(facts.rounds.map(skippedIn));
-  const saturated = facts.rounds.filter((round) => round.saturated === true).length;
   const rows: readonly (readonly [string, HtmlValue])[] = [
     ['Candidates', `${facts.candidates} a case and class: ${facts.generator}`],
     [
@@ -35,12 +34,21 @@ function how(facts: ProposalFacts): Html {
       'Ranked',
       `${count(proposed - skipped)} of ${plural(proposed, 'proposal set')}${proposed > 0 ? `, ${percent(skipped / proposed)} % skipped` : ''}`,
     ],
-    [
-      'Saturation',
-      saturated === 0 ? 'no alarm' : `alarm in ${saturated} of ${plural(facts.rounds.length, 'round')}`,
-    ],
+    ['Saturation', saturation(facts.rounds, metrics)],
   ];
   return html`<dl class="pairs">${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+}
+
+// From the rounds where they say, else from the alarms in the training log; silence is not taken for none.
+function saturation(all: readonly RoundFacts[], metrics: readonly MetricsLine[]): string {
+  const said = all.filter((round) => round.saturated !== undefined);
+  const raised = said.filter((round) => round.saturated === true).length;
+  if (said.length > 0)
+    return raised === 0 ? 'no alarm' : `alarm in ${raised} of ${plural(all.length, 'round')}`;
+  const lines = metrics.filter((line) => line.stage === 'stage2');
+  const alarms = lines.filter((line) => line.alarm === true).length;
+  if (lines.length === 0) return 'not recorded';
+  return alarms === 0 ? 'no alarm in the training log' : `alarm at ${plural(alarms, 'logged step')}`;
 }
 
 function rounds(all: readonly RoundFacts[]): Html | false {
@@ -96,15 +104,20 @@ function rounds(all: readonly RoundFacts[]): Html | false {
         (value) => decimal(value, 2),
       ),
       ...optional('Time', undefined, (round) => round.elapsedMs, duration),
-      {
-        head: 'Alarm',
-        cell: (round) => (round.saturated === true ? html`<b class="alarm-text">saturated</b>` : '–'),
-        sort: (round) => (round.saturated === true ? 1 : 0),
-      },
+      ...(all.some((round) => round.saturated !== undefined)
+        ? [
+            {
+              head: 'Alarm',
+              cell: (round: RoundFacts) =>
+                round.saturated === true ? html`<b class="alarm-text">saturated</b>` : MISSING,
+              sort: (round: RoundFacts) => (round.saturated === true ? 1 : 0),
+            },
+          ]
+        : []),
     ],
     rows: all,
     freeze: true,
-  })}<p class="fine">Best and mean: Dice of the best and of the average candidate less Dice of the current mask. What the best offers in one round does not predict the gain of the run, since rounds compound.</p>`;
+  })}${all.some((round) => round.oracleHeadroom !== undefined) && html`<p class="fine">Best and mean: Dice of the best and of the average candidate less Dice of the current mask. What the best offers in one round does not predict the gain of the run, since rounds compound.</p>`}`;
 }
 
 function reasons(all: readonly RoundFacts[]): Html | false {
