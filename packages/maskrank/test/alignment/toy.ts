@@ -128,4 +128,4 @@ export function toyAlignment(changes: Changes = {}): Alignment {
   ) as Alignment;
 }
 
-export const never = new AbortController().signal;
+export const never: AbortSignal = new AbortController().signal;

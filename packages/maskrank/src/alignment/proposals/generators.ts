@@ -2,7 +2,7 @@
 // of the head that the current policy chose, so that candidates compare edits of one mask.
 // Letters: B units, K = 4 candidates, M heads, l low-resolution side, S canvas side.
 
-import { cat, type Generator, noGrad, op, stack, type Tensor } from '@maskrank/torch';
+import { cat, fromTypedArray, type Generator, noGrad, op, stack, type Tensor } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
 import {
   type DecoderOutput,
@@ -99,10 +99,14 @@ function jitteredMasks(context: GeneratorContext, count: number): Tensor[] {
   });
 }
 
-/** Moves canvas prompts into a view. */
-function viewPrompt({ boxes, points }: CanvasPrompt, { flip, zoom }: View, side: number): CanvasPrompt {
-  const x = (v: number): number => (flip ? side - zoomed(v) : zoomed(v));
+/** Moves canvas prompts into a view: boxes by their edges, points by the centre of their pixel. */
+export function viewPrompt(
+  { boxes, points }: CanvasPrompt,
+  { flip, zoom }: View,
+  side: number,
+): CanvasPrompt {
   const zoomed = (v: number): number => (v - side / 2) * zoom + side / 2;
+  const x = (v: number): number => (flip ? side - zoomed(v) : zoomed(v));
   return {
     boxes: boxes.map((b) => ({
       x0: Math.min(x(b.x0), x(b.x1)),
@@ -110,7 +114,7 @@ function viewPrompt({ boxes, points }: CanvasPrompt, { flip, zoom }: View, side:
       y0: zoomed(b.y0),
       y1: zoomed(b.y1),
     })),
-    points: points.map((p) => ({ ...p, x: x(p.x), y: zoomed(p.y) })),
+    points: points.map((p) => ({ ...p, x: x(p.x + 0.5) - 0.5, y: zoomed(p.y + 0.5) - 0.5 })),
   };
 }
 
@@ -147,7 +151,9 @@ function viewMask(context: GeneratorContext, view: View): Tensor {
     embeddings.device,
   );
   const seen = chosen(sam.decode(embeddings, prompts, { multimask: true }), context); // [B, 1, S, S]
-  return applyView(seen, { flip: view.flip, zoom: 1 / view.zoom }).gt(logit(options.threshold));
+  // Resampling fills what the view has not seen with 0, which has to mean background whatever the threshold is.
+  const over = seen.sub(logit(options.threshold));
+  return applyView(over, { flip: view.flip, zoom: 1 / view.zoom }).gt(0);
 }
 
 const quantileOp = op('aten::quantile');
@@ -161,8 +167,8 @@ function bandQuantiles(logits: Tensor, count: number): number[] {
   const inside = p.index([p.gt(BAND[0]).logicalAnd(p.lt(BAND[1]))]);
   const shares = Array.from({ length: count }, (_, k) => (k + 1) / (count + 1));
   if (inside.size(0) < count) return shares.map((share) => BAND[0] + share * (BAND[1] - BAND[0]));
-  const q = stack(shares.map((share) => quantileOp(inside, share).reshape([])));
-  return [...q.toFloat32Array()];
+  const at = fromTypedArray(Float32Array.from(shares), [count], { device: inside.device });
+  return [...quantileOp(inside, at).toFloat32Array()];
 }
 
 const baseMask = (context: GeneratorContext): Tensor =>
