@@ -6,6 +6,7 @@ import { datasetImport } from './verbs/dataset-import.ts';
 import { datasetSample } from './verbs/dataset-sample.ts';
 import { datasetSplit } from './verbs/dataset-split.ts';
 import { datasetVerify } from './verbs/dataset-verify.ts';
+import { demo } from './verbs/demo.ts';
 import { doctor } from './verbs/doctor.ts';
 import { evaluate } from './verbs/evaluate.ts';
 import { finetune } from './verbs/finetune.ts';
@@ -16,6 +17,7 @@ import { report } from './verbs/report.ts';
 
 export const registry: readonly Verb[] = [
   doctor,
+  demo,
   datasetImport,
   datasetSample,
   datasetVerify,

@@ -1,6 +1,7 @@
 // What every job of a run starts from: the dataset and its division, the classes worked on, the architecture, the canvas and
 // the slots for prompts, all resolved from the run's configuration. Not here: weights (model.ts), prompts (prompts.ts).
 
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { bestDevice, engineVersion, setThreads } from '@maskrank/torch';
 import { DataError, UsageError } from '@maskrank/torch/errors';
@@ -57,7 +58,7 @@ export async function openWorkspace(
     normalisation: NORMALISATIONS[config.data.normalisation],
   };
   const classes = chooseClasses(dataset, config);
-  if (config.threads > 0) setThreads(config.threads);
+  setThreads(config.threads > 0 ? config.threads : availableParallelism());
   const device = resolveDevice(config);
   if (run.mode !== 'read') await run.setEngine(`libtorch ${engineVersion().version} on ${device}`);
   const layout = {
