@@ -148,6 +148,10 @@ export async function readRound(
         (packed.data as Uint8Array).slice((i * count + k) * bytes, (i * count + k + 1) * bytes),
       );
       const candidates = { width, height, bits };
+      if (candidatesHash(candidates) !== hash)
+        throw new DataError(
+          `${path}: the candidates of case ${caseId}, class ${classId} are not those that were written (their hash is not ${hash}): the file is damaged. Delete it and make it anew: maskrank propose`,
+        );
       return {
         caseId,
         classId,
