@@ -3,7 +3,12 @@
 
 import { fromTensorData, nn, type Tensor, tidy } from '@maskrank/torch';
 import { ImageEncoder, type Windowing } from '../models/sam/index.ts';
-import { realBias, relativePositions, relativeTerms } from '../models/sam/relative-positions.ts';
+import {
+  realBias,
+  relativePositions,
+  relativeTables,
+  relativeTerms,
+} from '../models/sam/relative-positions.ts';
 import { partition, unpartition } from '../models/sam/windows.ts';
 import { checkFact, compareElements, compareExact, FORWARD, need, numbers, under } from './compare.ts';
 import { compareGradients } from './gradients.ts';
@@ -89,8 +94,12 @@ function runFunctions(fixture: Fixture): CheckResult[] {
   }
   const [h, w] = [4, 5]; // as the fixture's calls say
   const q = load(fixture, 'in/decomposed.q');
-  const tables = { h: load(fixture, 'in/decomposed.rel_pos_h'), w: load(fixture, 'in/decomposed.rel_pos_w') };
-  const terms = relativeTerms(q.view([q.size(0), h, w, -1]), tables, [h, w]);
+  const tables = relativeTables(
+    load(fixture, 'in/decomposed.rel_pos_h'),
+    load(fixture, 'in/decomposed.rel_pos_w'),
+    [h, w],
+  );
+  const terms = relativeTerms(q.view([q.size(0), h, w, -1]), tables);
   results.push(forward(fixture, 'out/decomposed', load(fixture, 'in/decomposed.attn').add(realBias(terms))));
   const grid = load(fixture, 'in/window');
   const { windows, paddedSize } = partition(grid, 4);

@@ -3,13 +3,28 @@
 // normalised, so a fresh adapter is not near the identity.
 // Shapes: B images, H W grid (even), C channels.
 
-import { type Generator, nn, type Tensor } from '@maskrank/torch';
+import { type Generator, nn, op, type Tensor } from '@maskrank/torch';
+import { rows } from './layers.ts';
 
 const { init } = nn;
+const im2col = op('aten::im2col');
 
 class AdapterConv extends nn.Conv2d {
   override resetParameters(generator: Generator): void {
     init.kaimingNormal_(this.weight, { mode: 'fanOut', generator });
+  }
+
+  /**
+   * x [B, C, H, W] -> [B, C, H / 2, W / 2]. Where the weights outweigh the places (one image through a large network) the
+   * convolution is one product of matrices on gathered neighbourhoods: oneDNN would first rearrange the weights.
+   */
+  override forward(x: Tensor): Tensor {
+    const [b, c, h, w] = x.shape as [number, number, number, number];
+    const places = (b * h * w) / 4;
+    if (4 * places >= c) return super.forward(x);
+    const around = im2col(x, [3, 3], [1, 1], [1, 1], [2, 2]).transpose(1, 2); // [B, places, 9 C]
+    const y = rows(around, this.weight.flatten(1), null); // [B, places, C]
+    return y.view([b, h / 2, w / 2, c]).permute([0, 3, 1, 2]);
   }
 }
 class AdapterConvTranspose extends nn.ConvTranspose2d {
@@ -49,7 +64,8 @@ export class Adapter extends nn.Layer {
   /** x [B, H, W, C] -> [B, H, W, C] */
   override forward(x: Tensor): Tensor {
     const weights = this.channel.forward(x.mean([1, 2])); // [B, C]
-    const weighted = x.mul(weights.unsqueeze(1).unsqueeze(1)).permute([0, 3, 1, 2]); // [B, C, H, W]
+    // Row-major: with channels last oneDNN rearranges the weights at every call, which costs more than the convolution.
+    const weighted = x.mul(weights.unsqueeze(1).unsqueeze(1)).permute([0, 3, 1, 2]).contiguous(); // [B, C, H, W]
     const spatial = this.spatial.forward(weighted).permute([0, 2, 3, 1]); // [B, H, W, C]
     return this.norm.forward(x.add(spatial));
   }

@@ -8,7 +8,13 @@
 import { cat, hasOperator, nn, op, type Tensor, zeros } from '@maskrank/torch';
 import { QkvLora } from '../lora.ts';
 import { VitLinear } from './layers.ts';
-import { paddedBias, realBias, relativeTerms } from './relative-positions.ts';
+import {
+  paddedBias,
+  type RelativeTables,
+  realBias,
+  relativeTables,
+  relativeTerms,
+} from './relative-positions.ts';
 import { joinGroups, partition, unpartition, type WindowGroup, windowGroups } from './windows.ts';
 
 const baddbmm = op('aten::baddbmm');
@@ -74,7 +80,8 @@ export class Attention extends nn.Module {
     const whole: WindowGroup = { y: 0, x: 0, rows: 1, columns: 1, height, width };
     const groups = windowSide === null ? [[whole]] : windowGroups(height, width, windowSide);
     const sides = windowSide === null ? ([height, width] as const) : ([windowSide, windowSide] as const);
-    const parts = groups.map((row) => row.map((group) => this.#group(qkv, group, sides)));
+    const window: Window = { sides, tables: this.#tables(sides), padded: this.#paddedKeyValue(qkv) };
+    const parts = groups.map((row) => row.map((group) => this.#group(qkv, group, window)));
     return this.proj.forward(joinGroups(parts));
   }
 
@@ -83,77 +90,73 @@ export class Attention extends nn.Module {
     return unpartition(this.forward(windows), paddedSize, [x.size(1), x.size(2)]);
   }
 
+  #tables(sides: readonly [number, number]): RelativeTables | null {
+    if (this.rel_pos_h === null || this.rel_pos_w === null) return null;
+    return relativeTables(this.rel_pos_h, this.rel_pos_w, sides);
+  }
+
+  /** Key and value of a row of zeros: [1, heads, 1, d] each. */
+  #paddedKeyValue(qkv: Tensor): Window['padded'] {
+    const heads = this.#heads;
+    const shape = [3, 1, heads, 1, qkv.size(-1) / 3 / heads];
+    const { bias } = this.qkv;
+    const row = bias === null ? zeros(shape, like(qkv)) : bias.to(qkv.dtype).view(shape);
+    const [, key, value] = row.unbind(0) as [Tensor, Tensor, Tensor];
+    return { key, value };
+  }
+
   /** Attention inside the equal windows of one group, before the output projection: [B, rows h, columns w, C]. */
-  #group(qkv: Tensor, group: WindowGroup, sides: readonly [number, number]): Tensor {
+  #group(qkv: Tensor, group: WindowGroup, window: Window): Tensor {
     const heads = this.#heads;
     const { rows, columns, height: h, width: w } = group;
     const [batch, , , threeC] = qkv.shape as [number, number, number, number];
     const d = threeC / 3 / heads;
     const b = batch * rows * columns * heads;
-    const n = h * w;
     const [q, k, v] = qkv
       .slice(1, group.y, group.y + rows * h)
       .slice(2, group.x, group.x + columns * w)
       .view([batch, rows, h, columns, w, 3, heads, d])
       .permute([5, 0, 1, 3, 6, 2, 4, 7]) // [3, B, rows, columns, heads, h, w, d]
-      .reshape([3, b, n, d])
+      .reshape([3, b, h * w, d])
       .unbind(0) as [Tensor, Tensor, Tensor];
-    const isCut = h < sides[0] || w < sides[1];
-    const out = isCut ? this.#attendCut(q, k, v, [h, w], sides) : attend(q, k, v, this.#bias(q, [h, w]));
-    return out
+    return attendInWindow({ q, k, v, height: h, width: w }, window)
       .view([batch, rows, columns, heads, h, w, d])
       .permute([0, 1, 4, 2, 5, 3, 6]) // [B, rows, h, columns, w, heads, d]
       .reshape([batch, rows * h, columns * w, heads * d]);
   }
+}
 
-  #terms(q: Tensor, [h, w]: readonly [number, number], sides: readonly [number, number]) {
-    if (this.rel_pos_h === null || this.rel_pos_w === null) return null;
-    const spatial = q.view([q.size(0), h, w, q.size(-1)]);
-    return relativeTerms(spatial, { h: this.rel_pos_h, w: this.rel_pos_w }, sides);
-  }
+/** What all windows of a block share. */
+type Window = {
+  /** Rows and columns of tokens, real and padded. */
+  readonly sides: readonly [number, number];
+  readonly tables: RelativeTables | null;
+  /** Of a padded token: [1, heads, 1, d] each. */
+  readonly padded: { readonly key: Tensor; readonly value: Tensor };
+};
 
-  #bias(q: Tensor, size: readonly [number, number]): Tensor | null {
-    const terms = this.#terms(q, size, size);
-    return terms === null ? null : realBias(terms);
-  }
+/** Real tokens of equal windows: [b, height width, d] each. */
+type WindowTokens = {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly height: number;
+  readonly width: number;
+};
 
-  /** As `attend` in windows with `size` real tokens out of `sides`; the padded ones are the last key. */
-  #attendCut(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    size: readonly [number, number],
-    sides: readonly [number, number],
-  ): Tensor {
-    const [b, n] = q.shape as [number, number];
-    const [key, value] = this.#paddedKeyValue(b, q);
-    const terms = this.#terms(q, size, sides);
-    const bias =
-      terms === null
-        ? cat(
-            [zeros([b, n, n], like(q)), zeros([b, n, 1], like(q)).add(Math.log(sides[0] * sides[1] - n))],
-            2,
-          )
-        : cat([realBias(terms), paddedBias(terms)], 2);
-    return attend(q, cat([k, key], 1), cat([v, value], 1), bias); // [b, n, d]
-  }
-
-  /** Key and value of a row of zeros, for every window and head: [b, 1, d] each. */
-  #paddedKeyValue(b: number, q: Tensor): [Tensor, Tensor] {
-    const heads = this.#heads;
-    const d = q.size(-1);
-    if (this.qkv.bias === null) {
-      const none = zeros([b, 1, d], like(q));
-      return [none, none];
-    }
-    const [, key, value] = this.qkv.bias.to(q.dtype).view([3, 1, heads, d]).unbind(0) as [
-      Tensor,
-      Tensor,
-      Tensor,
-    ];
-    const spread = (t: Tensor) => t.expand([b / heads, heads, d]).reshape([b, 1, d]);
-    return [spread(key), spread(value)];
-  }
+/** Attention in windows whose tokens beyond `height` x `width` are padded: those are the last key. [b, n, d] */
+function attendInWindow({ q, k, v, height, width }: WindowTokens, { sides, tables, padded }: Window): Tensor {
+  const [b, n, d] = q.shape as [number, number, number];
+  const missing = sides[0] * sides[1] - n;
+  const terms = tables && relativeTerms(q.view([b, height, width, d]), tables);
+  const bias = terms && realBias(terms); // [b, n, n]
+  if (missing === 0) return attend(q, k, v, bias);
+  const heads = padded.key.size(1);
+  const withPadded = (real: Tensor, one: Tensor) =>
+    cat([real, one.expand([b / heads, heads, 1, d]).reshape([b, 1, d])], 1); // [b, n + 1, d]
+  const lastBias = terms ? paddedBias(terms) : zeros([b, n, 1], like(q)).add(Math.log(missing));
+  const wholeBias = cat([bias ?? zeros([b, n, n], like(q)), lastBias], 2); // [b, n, n + 1]
+  return attend(q, withPadded(k, padded.key), withPadded(v, padded.value), wholeBias);
 }
 
 const like = (t: Tensor) => ({ dtype: t.dtype, device: t.device });

@@ -35,6 +35,14 @@ function byQueryRow(table: Tensor, size: number): Tensor {
   return unfold(tableOfLength(table, 2 * size - 1), 0, size, 1).flip([2]);
 }
 
+/** Tables of both axes by query place: rows [S, d, S] and columns [S, d, S]. */
+export type RelativeTables = { readonly rows: Tensor; readonly columns: Tensor };
+
+/** From the learned tables h, w [2 S - 1, d] for windows of `sides` (rows, columns) tokens. */
+export function relativeTables(h: Tensor, w: Tensor, sides: readonly [number, number]): RelativeTables {
+  return { rows: byQueryRow(h, sides[0]), columns: byQueryRow(w, sides[1]) };
+}
+
 export type RelativeTerms = {
   /** q.Rh for every row of keys: [b, h, w, S]. */
   readonly rows: Tensor;
@@ -42,29 +50,20 @@ export type RelativeTerms = {
   readonly columns: Tensor;
 };
 
-/**
- * The two terms for the queries q [b, h, w, d] in the upper left corner of a window of `sides` (rows, columns) tokens.
- * `tables` hold 2 S - 1 rows each for rows and columns.
- */
-export function relativeTerms(
-  q: Tensor,
-  tables: { readonly h: Tensor; readonly w: Tensor },
-  sides: readonly [number, number],
-): RelativeTerms {
+/** The two terms for the queries q [b, h, w, d] in the upper left corner of a window. */
+export function relativeTerms(q: Tensor, tables: RelativeTables): RelativeTerms {
   const [b, h, w, d] = q.shape as [number, number, number, number];
-  const rowTable = byQueryRow(tables.h, sides[0]).slice(0, 0, h); // [h, d, S]
-  const columnTable = byQueryRow(tables.w, sides[1]).slice(0, 0, w); // [w, d, S]
   const byRow = q
     .transpose(0, 1)
     .reshape([h, b * w, d])
-    .bmm(rowTable); // [h, b w, S]
+    .bmm(tables.rows.slice(0, 0, h)); // [h, b w, S]
   const byColumn = q
     .permute([2, 0, 1, 3])
     .reshape([w, b * h, d])
-    .bmm(columnTable); // [w, b h, S]
+    .bmm(tables.columns.slice(0, 0, w)); // [w, b h, S]
   return {
-    rows: byRow.view([h, b, w, sides[0]]).transpose(0, 1).contiguous(), // [b, h, w, S]
-    columns: byColumn.view([w, b, h, sides[1]]).permute([1, 2, 0, 3]).contiguous(), // [b, h, w, S]
+    rows: byRow.view([h, b, w, -1]).transpose(0, 1).contiguous(), // [b, h, w, S]
+    columns: byColumn.view([w, b, h, -1]).permute([1, 2, 0, 3]).contiguous(), // [b, h, w, S]
   };
 }
 
