@@ -42,10 +42,12 @@ class PositionEmbeddingRandom extends nn.Module {
   }
   /** Places (x, y) in 0..1 [..., 2] -> [..., C] */
   forward(places: Tensor): Tensor {
-    const angles = places
-      .mul(2)
-      .sub(1)
-      .matmul(this.positional_encoding_gaussian_matrix)
+    const [fromX, fromY] = this.positional_encoding_gaussian_matrix.unbind(0) as [Tensor, Tensor]; // [C / 2] each
+    const [x, y] = places.mul(2).sub(1).unsqueeze(-1).unbind(-2) as [Tensor, Tensor]; // [..., 1] each
+    // Not a matrix product: autocast would round angles of many turns to 8 bits.
+    const angles = x
+      .mul(fromX)
+      .add(y.mul(fromY))
       .mul(2 * Math.PI);
     return cat([angles.sin(), angles.cos()], -1);
   }
