@@ -44,7 +44,7 @@ export async function align<A extends Active>(options: AlignOptions<A>): Promise
   const rate = alignRate(config, totalSteps);
   const length = roundLength(config, totalSteps);
   const refreshed = length < totalSteps;
-  const recent: Record<string, number>[] = [];
+  let recent: Readonly<Record<string, number>>[] = [];
   let round = -1;
   let active: readonly A[] = [];
 
@@ -59,9 +59,15 @@ export async function align<A extends Active>(options: AlignOptions<A>): Promise
     }
   };
 
+  /** False where a resumed run enters a round in its middle. */
+  const startsRound = (step: number): boolean => step % length === 0;
+
   const beginRound = async (step: number): Promise<void> => {
     round = Math.floor(step / length);
-    if (step > 0 && step % length === 0) moveReference(reference, trained, config.refresh.resync);
+    if (startsRound(step)) {
+      recent = [];
+      if (step > 0) moveReference(reference, trained, config.refresh.resync);
+    }
     sam.eval();
     active = await objective.begin(
       { index: round, units: roundUnits(units, round, config, seed), signal: options.loop.signal },
@@ -71,7 +77,6 @@ export async function align<A extends Active>(options: AlignOptions<A>): Promise
       throw new UsageError(
         `stage 2, round ${round}: no unit has a signal to learn from; see the round's counts above.`,
       );
-    recent.length = 0;
   };
 
   const watch = (facts: Readonly<Record<string, number>>, step: number): boolean => {
@@ -89,49 +94,57 @@ export async function align<A extends Active>(options: AlignOptions<A>): Promise
     return alarms.some((alarm) => alarm.fatal);
   };
 
-  const steps = await runLoop(
-    {
-      ...options.loop,
-      stage: 'stage2',
-      totalSteps,
-      state: { parameters: trained, optimizer, extra: { reference } },
-      checkpointEverySteps: config.checkpointEverySteps,
-      logEverySteps: config.logEverySteps,
-    },
-    async (step): Promise<StepReport> => {
-      const start = performance.now();
-      const opens = Math.floor(step / length) !== round;
-      if (opens) await beginRound(step);
-      const chosen = batchOf(
-        seed,
-        `${stream}/round ${round}`,
-        step - round * length,
-        Math.min(config.batchSize, active.length),
-        active.length,
-      ).map((i) => active[i] as A);
-      seedEngine(seed, stream, step);
-      optimizer.scaleLearningRate(rate(step));
-      const data = performance.now() - start;
-      const { losses, facts, ms } = tidy(() => update(options, chosen, optimizer, trained));
-      return {
-        losses,
-        ms: { data, ...ms },
-        images: chosen.length,
-        learningRate: config.learningRate * rate(step),
-        epoch: ((step + 1) * config.batchSize) / units.length,
-        extra: {
-          ...facts,
-          activeShare: active.length / Math.max(1, roundUnits(units, round, config, seed).length),
-          round,
-          ...(opens ? { refreshed: true } : {}),
+  const takeStep = async (step: number): Promise<StepReport> => {
+    const start = performance.now();
+    if (Math.floor(step / length) !== round) await beginRound(step);
+    const chosen = batchOf(
+      seed,
+      `${stream}/round ${round}`,
+      step - round * length,
+      Math.min(config.batchSize, active.length),
+      active.length,
+    ).map((i) => active[i] as A);
+    seedEngine(seed, stream, step);
+    optimizer.scaleLearningRate(rate(step));
+    const data = performance.now() - start;
+    const { losses, facts, ms } = tidy(() => update(options, chosen, optimizer, trained));
+    return {
+      losses,
+      ms: { data, ...ms },
+      images: chosen.length,
+      learningRate: config.learningRate * rate(step),
+      epoch: ((step + 1) * config.batchSize) / units.length,
+      extra: {
+        ...facts,
+        activeShare: active.length / Math.max(1, roundUnits(units, round, config, seed).length),
+        round,
+        ...(startsRound(step) ? { refreshed: true } : {}),
+      },
+      stop: watch(facts, step),
+    };
+  };
+
+  try {
+    const steps = await runLoop(
+      {
+        ...options.loop,
+        stage: 'stage2',
+        totalSteps,
+        state: { parameters: trained, optimizer, extra: { reference } },
+        checkpointEverySteps: config.checkpointEverySteps,
+        logEverySteps: config.logEverySteps,
+        facts: () => ({ recent }),
+        onRestore: (facts) => {
+          recent = (facts.recent as typeof recent | undefined) ?? [];
         },
-        stop: watch(facts, step),
-      };
-    },
-  );
-  optimizer.disposeState();
-  for (const tensor of reference.values()) tensor.dispose();
-  return { steps };
+      },
+      takeStep,
+    );
+    return { steps };
+  } finally {
+    optimizer.disposeState();
+    for (const tensor of reference.values()) tensor.dispose();
+  }
 }
 
 /** reference = share * policy + (1 - share) * reference. */

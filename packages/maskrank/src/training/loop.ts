@@ -15,7 +15,7 @@ export type StepReport = {
   readonly learningRate: number;
   /** Passes over the data so far. */
   readonly epoch: number;
-  /** Further fields of the line, taken from the last step. */
+  /** Further fields of the line: of several steps, each field from the last one that has it. */
   readonly extra?: Partial<MetricsLine>;
   /** Ends the loop after this step (early stopping, an alarm). */
   readonly stop?: boolean;
@@ -71,7 +71,7 @@ function lineOf(
     imagesPerSecond: images / (elapsedMs / 1000),
     ms: meanOf(reports.map((report) => report.ms)),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
-    ...last.extra,
+    ...reports.reduce((fields, report) => Object.assign(fields, report.extra), {}),
   };
 }
 

@@ -6,7 +6,7 @@ type NamedTensors = ReadonlyMap<string, Tensor>;
 
 /** Detached copies that live until they are disposed of. */
 export function copies(source: NamedTensors): Map<string, Tensor> {
-  return noGrad(() => new Map([...source].map(([name, tensor]) => [name, keep(tensor.detach().clone())])));
+  return noGrad(() => new Map([...source].map(([name, tensor]) => [name, keep(tensor.clone())])));
 }
 
 /** Overwrites `target` with `source`, name by name. */

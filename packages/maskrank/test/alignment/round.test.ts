@@ -22,7 +22,7 @@ import { never, SIDE, toyAlignment, toyPolicy, toySam, toyUnits } from './toy.ts
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-round-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 let files = 0;
-const fresh = () => join(dir, `${files++}.safetensors`);
+const fresh = () => join(dir, `${files}`, `${files++}.safetensors`); // in a folder that does not exist yet
 
 const header = { schemaVersion: 1, configHash: 'c0', madeFrom: { 'checkpoint stage1': 's0', dataset: 'd0' } };
 const rerun = 'maskrank propose --run r --restart';
@@ -137,7 +137,7 @@ describe('the round file', () => {
   });
 
   it('that is something else or damaged is refused', async () => {
-    const other = fresh();
+    const other = join(dir, 'other.safetensors');
     await writeSafetensors(
       other,
       new Map([['x', { dtype: 'U8', shape: [1], data: Uint8Array.of(1) }]]),

@@ -2,7 +2,8 @@
 // them, a stopped run can go on with exactly these, and the report can show them.
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Generator as EngineStream, type Tensor } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
 import { readSafetensors, type TensorData, writeSafetensors } from '@maskrank/torch/io';
@@ -92,7 +93,7 @@ function unpack(units: readonly AlignUnit[], masks: Tensor, heads: Tensor, side:
 export const roundPath = (folder: string, round: number): string =>
   join(folder, `round-${String(round).padStart(3, '0')}.safetensors`);
 
-/** Stores a round; the old or the new file stands, whenever this is killed. */
+/** Stores a round, in a folder made for it; the old or the new file stands, whenever this is killed. */
 export async function writeRound(
   path: string,
   proposals: readonly Proposal[],
@@ -111,6 +112,7 @@ export async function writeRound(
     ['heads', { dtype: 'I32', shape: [proposals.length], data: Int32Array.from(proposals, (p) => p.head) }],
   ]);
   const units = proposals.map(({ caseId, classId, hash }) => [caseId, classId, hash]);
+  await mkdir(dirname(path), { recursive: true });
   await writeSafetensors(path, tensors, {
     ...headerToMetadata(header),
     size: JSON.stringify({ width, height }),
