@@ -146,13 +146,13 @@ export const SAM_CONFIGS = {
   sam_vit_l: sam('sam_vit_l', VIT_L),
   sam_vit_h: sam('sam_vit_h', VIT_H),
   'sam-med2d_b': samMed2d('sam-med2d_b', encoder(VIT_B, true)),
-  /** About 13 M parameters. */
+  /** 21 million parameters. */
   'sam-med2d-small': samMed2d(
     'sam-med2d-small',
     encoder({ dim: 256, depth: 8, heads: 4, globalBlocks: [1, 3, 5, 7] }, true, { windowSize: 8 }),
     { embedDim: 128, decoder: SMALL_DECODER },
   ),
-  /** About 2.5 M parameters: for tests, demonstrations and machines with two cores. */
+  /** 3.9 million parameters: for tests, demonstrations and machines with two cores. */
   'sam-med2d-tiny': samMed2d(
     'sam-med2d-tiny',
     encoder({ dim: 128, depth: 6, heads: 4, globalBlocks: [1, 3, 5] }, true, { windowSize: 8, mlpRatio: 3 }),

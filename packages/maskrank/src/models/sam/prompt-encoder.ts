@@ -4,6 +4,7 @@
 // Shapes: N prompts (masks asked for), P points, K boxes, T text tokens, C channels, G grid side, S canvas side in px.
 
 import { cat, type Generator, nn, randn, stack, type Tensor, zeros } from '@maskrank/torch';
+import { UsageError } from '@maskrank/torch/errors';
 import { gridSize, type SamConfig } from './config.ts';
 import { Gelu } from './layers.ts';
 
@@ -159,7 +160,9 @@ export class PromptEncoder extends nn.Module {
 
   #text(text: Tensor, present: Tensor | undefined): Tensor {
     if (this.text_proj === null)
-      throw new Error('PromptEncoder: this model was built without a text branch (textDim 0)');
+      throw new UsageError(
+        'PromptEncoder: text was given, but this model has no text branch (textDim 0); build it with one, or leave the text out.',
+      );
     const projected = this.text_proj.forward(text); // [N, T, C]
     const update = present === undefined ? projected : projected.mul(present.unsqueeze(-1));
     return update.add(this.not_a_point_embed.weight);

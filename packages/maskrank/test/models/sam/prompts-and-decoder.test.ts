@@ -87,6 +87,24 @@ describe('prompt encoder', () => {
   });
 });
 
+describe('two-way transformer', () => {
+  it('in its first layer self-attention replaces the tokens, in the second it is added', () => {
+    const model = smallSam();
+    tidy(() => {
+      const { layers } = model.mask_decoder.transformer;
+      const [image, pe, tokenPe] = [randn([1, 16, 16]), randn([1, 16, 16]), randn([1, 3, 16])];
+      const [a, b] = [randn([1, 3, 16]), randn([1, 3, 16])];
+      const apart = layers.map((layer) => {
+        nn.init.constant_(layer.self_attn.out_proj.weight, 0);
+        return distance(layer.forward(a, image, tokenPe, pe)[0], layer.forward(b, image, tokenPe, pe)[0]);
+      });
+      expect(apart[0]).toBe(0);
+      expect(apart[1]).toBeGreaterThan(0.01);
+    });
+    model.dispose();
+  });
+});
+
 describe('mask decoder', () => {
   const embedding = tidy(() => sam.embed(images(2)).detach());
   afterAll(() => embedding.dispose());
