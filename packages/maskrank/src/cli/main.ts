@@ -72,7 +72,10 @@ if (process.argv[1] !== undefined && isThisFile(process.argv[1])) {
     const options = { io: processIo, versions: ownVersions(), command: commandLine(argv) };
     process.exit(fail(error, failureTarget(argv, registry), options));
   });
-  process.exitCode = await main(argv);
+  // Not awaited here: a verb that runs other verbs (demo) imports this module, which must be evaluated by then.
+  main(argv).then((code) => {
+    process.exitCode = code;
+  });
 }
 
 function isThisFile(path: string): boolean {
