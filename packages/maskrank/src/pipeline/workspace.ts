@@ -61,10 +61,7 @@ export async function openWorkspace(
   setThreads(config.threads > 0 ? config.threads : availableParallelism());
   const device = resolveDevice(config);
   if (run.mode !== 'read') await run.setEngine(`libtorch ${engineVersion().version} on ${device}`);
-  const layout = {
-    points: config.prompts.points + config.prompts.negativePoints,
-    boxes: config.prompts.boxes ? Math.max(...classes.map((c) => maxBoxes(config, c))) : 0,
-  };
+  const layout = promptLayout(config, architecture, classes);
   return {
     dataset,
     splits,
@@ -74,6 +71,24 @@ export async function openWorkspace(
     cache: new CanvasCache(dataset, canvas),
     layout,
     device,
+  };
+}
+
+/** Slots for prompts: as many as any class may need. */
+function promptLayout(
+  config: Config,
+  architecture: SamConfig,
+  classes: readonly DatasetClass[],
+): PromptLayout {
+  const { prompts, model } = config;
+  const boxes = prompts.boxes ? Math.max(...classes.map((c) => maxBoxes(config, c))) : 0;
+  const asMask = (prompts.boxAsMask ?? model.weights === null) && boxes > 0;
+  const stride = 4; // SAM's mask prompts and low-resolution logits are a quarter of the canvas
+  const values = architecture.maskPrompt === 'probabilities' ? ([0, 1] as const) : ([-4, 4] as const);
+  return {
+    points: prompts.points + prompts.negativePoints,
+    boxes,
+    ...(asMask ? { boxMask: { side: architecture.imageSize / stride, stride, values } } : {}),
   };
 }
 
