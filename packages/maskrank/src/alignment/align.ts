@@ -107,7 +107,7 @@ export async function align<A extends Active>(options: AlignOptions<A>): Promise
     seedEngine(seed, stream, step);
     optimizer.scaleLearningRate(rate(step));
     const data = performance.now() - start;
-    const { losses, facts, ms } = tidy(() => update(options, chosen, optimizer, trained));
+    const { losses, facts, ms } = tidy(() => update(options, chosen, step, optimizer, trained));
     return {
       losses,
       ms: { data, ...ms },
@@ -167,6 +167,7 @@ function moveReference(
 function update<A extends Active>(
   { policy, objective, config }: AlignOptions<A>,
   chosen: readonly A[],
+  step: number,
   optimizer: optim.Adam,
   trained: ReadonlyMap<string, Tensor>,
 ): { losses: Record<string, number>; facts: Readonly<Record<string, number>>; ms: Record<string, number> } {
@@ -175,7 +176,7 @@ function update<A extends Active>(
     policy,
     chosen.map((a) => a.unit),
   );
-  const { total, parts, facts } = objective.loss(chosen, batch);
+  const { total, parts, facts } = objective.loss(chosen, batch, step);
   const t1 = performance.now();
   total.backward();
   const t2 = performance.now();

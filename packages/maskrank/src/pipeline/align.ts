@@ -8,6 +8,7 @@ import { UsageError } from '@maskrank/torch/errors';
 import { type Alarm, roundAlarms } from '../alignment/alarms.ts';
 import { align } from '../alignment/align.ts';
 import { type Judged, judge, type RoundCounts } from '../alignment/objectives/judging.ts';
+import { type LabelAnchor, labelAnchor } from '../alignment/objectives/labels.ts';
 import type { Round } from '../alignment/objectives/objective.ts';
 import { preferenceObjective } from '../alignment/objectives/preference.ts';
 import { type Proposal, propose, readRound, roundPath, writeRound } from '../alignment/proposals/round.ts';
@@ -19,15 +20,20 @@ import type { ConfigSection } from '../run/config.ts';
 import type { ArtefactHeader } from '../run/header.ts';
 import type { JsonlStore } from '../run/jsonl.ts';
 import { MetricsLog } from '../run/metrics.ts';
+import { lossOptionsOf } from '../training/stage1.ts';
+import { embedCases } from './embed.ts';
 import { recipeOf, saveModel } from './model.ts';
+import { makePrompts } from './prompts.ts';
 import {
   type AnnotatorKind,
+  embeddingSource,
   loadStage2Inputs,
   makeAnnotator,
   type Stage2Inputs,
   viewEmbedder,
 } from './stage2-inputs.ts';
-import type { JobContext } from './workspace.ts';
+import { byId, promptedUnits } from './units.ts';
+import { type JobContext, loadLabelled, presentUnits, splitIds } from './workspace.ts';
 
 /** Sections of the configuration that shape stage 2. */
 export const STAGE2_SECTIONS: readonly ConfigSection[] = ['data', 'prompts', 'alignment', 'scoring'];
@@ -246,6 +252,7 @@ export async function alignJob(context: JobContext, options: AlignJobOptions = {
     trainable: selectTrainable(sam, config.alignment.scope === 'decoder' ? 'decoder' : 'all'),
     units: inputs.units,
     objective: preferenceObjective({
+      ...(await labelsAnchor(context, inputs)),
       policy: inputs.policy,
       loss: config.alignment.loss,
       anchor: config.alignment.anchor.reference,
@@ -271,4 +278,30 @@ export async function alignJob(context: JobContext, options: AlignJobOptions = {
   await run.finishStage('stage2');
   sam.dispose();
   return { checkpoint, hash, steps, units: inputs.units.length, rounds, alarms: [...alarms], resumed };
+}
+
+/** The anchor to the labelled cases, where the configuration asks for it. */
+async function labelsAnchor(
+  context: JobContext,
+  { workspace, policy }: Stage2Inputs,
+): Promise<{ labels?: LabelAnchor }> {
+  const { config, signal } = context;
+  const weight = config.alignment.anchor.labels;
+  if (weight === 0) return {};
+  const cases = await loadLabelled(workspace, splitIds(workspace, config, 'labelled'), signal);
+  const cached = await embedCases(cases, 'labelled', policy.sam, workspace, context);
+  const units = presentUnits(workspace, cases);
+  const prompts = await makePrompts(units, 'mask', { workspace, config, labelled: byId(cases) }, signal);
+  const embeddings = await embeddingSource(config, policy.sam, workspace, cases, cached);
+  return {
+    labels: labelAnchor({
+      policy: { ...policy, embeddings },
+      units: promptedUnits(units, prompts, cached),
+      target: ({ caseId, classId }) => workspace.cache.mask(caseId, classId),
+      loss: lossOptionsOf(config.training),
+      batchSize: config.alignment.batchSize,
+      weight,
+      seed: config.seed,
+    }),
+  };
 }

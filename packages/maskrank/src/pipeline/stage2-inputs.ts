@@ -76,7 +76,7 @@ export async function embeddingSource(
   config: Config,
   sam: Sam,
   workspace: Workspace,
-  cases: readonly UnlabelledCase[],
+  cases: readonly (LabelledCase | UnlabelledCase)[],
   cached: EmbeddingCache,
 ): Promise<EmbeddingSource> {
   if (config.alignment.scope === 'decoder') return cached;

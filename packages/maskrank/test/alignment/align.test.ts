@@ -244,7 +244,7 @@ describe('Eq. (5) on the toy', () => {
     });
     const moved = canvas();
     const got = tidy(
-      () => objective.loss(active, decodeUnits(policy, units)).parts.preference?.item() as number,
+      () => objective.loss(active, decodeUnits(policy, units), 0).parts.preference?.item() as number,
     );
     const expected = active.map((a, i) => {
       const { judged } = a as unknown as { judged: Judged };
@@ -315,7 +315,7 @@ describe('memory', () => {
   it('holds as many tensors after a run as before, finished or stopped', async () => {
     await run();
     const before = memory().tensors;
-    await run();
+    expect((await run()).steps).toBe(STEPS);
     expect(memory().tensors).toBe(before);
     await run({ abortAt: 5 });
     expect(memory().tensors).toBe(before);
@@ -327,9 +327,9 @@ describe('memory', () => {
     const counts: number[] = [];
     const wrap = <A extends Active>(objective: Objective<A>): Objective<A> => ({
       ...objective,
-      loss: (active, batch) => {
+      loss: (active, batch, step) => {
         counts.push(memory().tensors);
-        return objective.loss(active, batch);
+        return objective.loss(active, batch, step);
       },
     });
     await run({ wrap });
@@ -373,9 +373,9 @@ describe('rounds', () => {
         seen.push([]);
         return objective.begin(round, withReference);
       },
-      loss: (active, batch) => {
+      loss: (active, batch, step) => {
         seen.at(-1)?.push(...active.map((a) => a.unit.caseId));
-        return objective.loss(active, batch);
+        return objective.loss(active, batch, step);
       },
     });
     const change: Changes = { refresh: { rounds: 'disjoint', roundCount: 3, everySteps: 1 }, batchSize: 2 };
@@ -479,8 +479,8 @@ describe('training towards a mask', () => {
       units,
       objective: {
         ...target,
-        loss: (active, batch) => {
-          const loss = target.loss(active, batch);
+        loss: (active, batch, step) => {
+          const loss = target.loss(active, batch, step);
           totals.push((loss.total as Tensor).item());
           expect(Object.keys(loss.parts).sort()).toEqual(['dice', 'focal', 'iou']);
           return loss;

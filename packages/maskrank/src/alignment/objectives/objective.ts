@@ -25,5 +25,6 @@ export type ObjectiveLoss = {
 export type Objective<A extends Active = Active> = {
   /** Runs with the reference's weights at hand through `withReference`; returns the units that take part. */
   readonly begin: (round: Round, withReference: <T>(body: () => T) => T) => Promise<readonly A[]>;
-  readonly loss: (active: readonly A[], batch: DecodedBatch) => ObjectiveLoss;
+  /** `step` counts the stage's updates from 0: what is drawn at random is drawn from a stream named by it. */
+  readonly loss: (active: readonly A[], batch: DecodedBatch, step: number) => ObjectiveLoss;
 };

@@ -16,6 +16,7 @@ import {
 } from '../preference-loss.ts';
 import { writeRegion } from '../proposals/candidates.ts';
 import type { Judged } from './judging.ts';
+import type { LabelAnchor } from './labels.ts';
 import type { Active, Objective, ObjectiveLoss, Round } from './objective.ts';
 
 type PreferenceActive = Active & {
@@ -29,6 +30,8 @@ export type PreferenceOptions = {
   readonly loss: Config['alignment']['loss'];
   /** Weight of the cross-entropy to the reference's probabilities. */
   readonly anchor: number;
+  /** Stage 1's loss on labelled cases, added with its weight; absent: no anchor to labels. */
+  readonly labels?: LabelAnchor;
   /** Judged proposals of a round; what has no signal is not among them. */
   readonly judgedOf: (round: Round) => Promise<readonly Judged[]>;
 };
@@ -53,13 +56,14 @@ export function preferenceObjective(options: PreferenceOptions): Objective<Prefe
         reference: (references[i] as { logits: Float32Array<ArrayBuffer> }).logits,
       }));
     },
-    loss: (active, batch) => preferenceLoss(active, batch, options),
+    loss: (active, batch, step) => preferenceLoss(active, batch, step, options),
   };
 }
 
 function preferenceLoss(
   active: readonly PreferenceActive[],
   { decoded }: DecodedBatch,
+  step: number,
   options: PreferenceOptions,
 ): ObjectiveLoss {
   const { device, sam } = options.policy;
@@ -87,10 +91,11 @@ function preferenceLoss(
   const s = scores(shift, candidates, scale); // [B, K]
   const preference = PREFERENCE_LOSSES[options.loss.kind](s, withPairs, options.loss).mean();
   const anchor = nn.F.bceWithLogits(logits, reference.sigmoid());
-  const total = options.anchor > 0 ? preference.add(anchor, options.anchor) : preference;
+  const held = options.anchor > 0 ? preference.add(anchor, options.anchor) : preference;
+  const labels = options.labels?.loss(step);
   return {
-    total,
-    parts: { preference, anchor },
+    total: labels === undefined ? held : held.add(labels, options.labels?.weight ?? 0),
+    parts: { preference, anchor, ...(labels === undefined ? {} : { labels }) },
     facts: rewardFacts(s.detach(), shift.detach(), candidates, judgement),
   };
 }

@@ -4,8 +4,12 @@
 
 import { fromTypedArray } from '@maskrank/torch';
 import type { Mask } from '../../imaging/types.ts';
-import { logitsToCanvas, pickBest } from '../../models/sam/index.ts';
-import { type SegmentationLossOptions, segmentationLoss } from '../../training/losses.ts';
+import { type DecoderOutput, logitsToCanvas, pickBest } from '../../models/sam/index.ts';
+import {
+  type SegmentationLoss,
+  type SegmentationLossOptions,
+  segmentationLoss,
+} from '../../training/losses.ts';
 import type { PolicyOptions } from '../policy.ts';
 import type { Active, Objective, Round } from './objective.ts';
 
@@ -22,21 +26,28 @@ export function targetObjective({ policy, loss, targets }: TargetOptions): Objec
   return {
     begin: (round) => targets(round),
     loss: (active, { decoded }) => {
-      const { imageSize } = policy.sam.config;
-      const best = pickBest(decoded);
-      const pixels = imageSize * imageSize;
-      const data = new Uint8Array(active.length * pixels);
-      for (const [i, { target }] of active.entries()) data.set(target.data, i * pixels);
-      const masks = fromTypedArray(data, [active.length, 1, imageSize, imageSize], { share: true })
-        .to(policy.device as 'cuda')
-        .to('float32');
-      const { total, ...parts } = segmentationLoss(
-        logitsToCanvas(best.masks, imageSize),
-        masks,
-        best.iou,
-        loss,
-      );
+      const masks = active.map(({ target }) => target);
+      const { total, ...parts } = supervisedLoss(decoded, masks, policy, loss);
       return { total, parts, facts: {} };
     },
   };
+}
+
+/** Stage 1's loss of decoded units against their masks on the canvas, at the head that the model expects to be best. */
+export function supervisedLoss(
+  decoded: DecoderOutput,
+  masks: readonly Mask[],
+  { sam, device }: PolicyOptions,
+  loss: SegmentationLossOptions,
+): SegmentationLoss {
+  const { imageSize } = sam.config;
+  const best = pickBest(decoded);
+  const pixels = imageSize * imageSize;
+  const data = new Uint8Array(masks.length * pixels);
+  for (const [i, mask] of masks.entries()) data.set(mask.data, i * pixels);
+  const shape = [masks.length, 1, imageSize, imageSize];
+  const targets = fromTypedArray(data, shape, { share: true })
+    .to(device as 'cuda')
+    .to('float32');
+  return segmentationLoss(logitsToCanvas(best.masks, imageSize), targets, best.iou, loss);
 }
