@@ -8,6 +8,8 @@
 #include <c10/core/Layout.h>
 #include <c10/core/MemoryFormat.h>
 
+#include <algorithm>
+
 namespace maskrank {
 
 namespace {
@@ -58,16 +60,27 @@ ArgumentInfo describe(const c10::Argument& argument) {
   return {kind, optional, argument.default_value().has_value(), argument.name()};
 }
 
-// `aten::add.Tensor` -> an Operator with its arguments described.
+// More arguments than any operator of libtorch has (30 in 2.15).
+constexpr size_t kMaxArguments = 40;
+
+// `aten::add.Tensor` -> name and overload.
+c10::OperatorName operatorName(const std::string& fullName) {
+  const auto colons = fullName.find("::");
+  const auto dot = fullName.find('.', colons == std::string::npos ? 0 : colons);
+  return {fullName.substr(0, dot), dot == std::string::npos ? "" : fullName.substr(dot + 1)};
+}
+
 Operator resolve(const std::string& fullName) {
-  const auto dot = fullName.find('.', fullName.find("::"));
-  const std::string name = fullName.substr(0, dot);
-  const std::string overload = dot == std::string::npos ? "" : fullName.substr(dot + 1);
-  auto handle = c10::Dispatcher::singleton().findSchema({name, overload});
-  if (!handle.has_value()) throw std::runtime_error("this engine has no operator " + fullName);
-  Operator op{*handle, {}, {}, {}};
+  const auto handle = c10::Dispatcher::singleton().findSchema(operatorName(fullName));
+  if (!handle.has_value()) throw std::runtime_error("this engine (libtorch " TORCH_VERSION ") has no operator of this name");
   const c10::FunctionSchema& schema = handle->schema();
-  for (const auto& argument : schema.arguments()) op.arguments.push_back(describe(argument));
+  if (schema.arguments().size() > kMaxArguments) throw std::runtime_error("more arguments than can be passed");
+  Operator op{*handle, fullName, {}, {}, {}, handle->hasTag(at::Tag::inplace_view)};
+  for (const auto& argument : schema.arguments()) {
+    op.arguments.push_back(describe(argument));
+    // Results written into an argument are resized to fit.
+    if (argument.is_out()) op.reshapes = true;
+  }
   for (const auto& result : schema.returns()) {
     op.returns.push_back(kindOf(result.real_type()));
     int alias = -1;
@@ -83,52 +96,58 @@ Operator resolve(const std::string& fullName) {
   return op;
 }
 
-Napi::Value Lookup(const Napi::CallbackInfo& info) {
-  return guarded(info, [&]() -> Napi::Value {
-    Environment& state = Environment::of(info.Env());
-    const std::string name = info[0].As<Napi::String>();
-    auto [entry, fresh] = state.operatorIds.try_emplace(name, static_cast<int>(state.operators.size()));
-    if (fresh) {
-      try {
-        state.operators.push_back(resolve(name));
-      } catch (...) {
-        state.operatorIds.erase(entry);
-        throw;
-      }
-    }
-    const Operator& op = state.operators[entry->second];
-    Napi::Object result = Napi::Object::New(info.Env());
-    result["id"] = entry->second;
-    Napi::Array arguments = Napi::Array::New(info.Env(), op.arguments.size());
-    for (uint32_t i = 0; i < op.arguments.size(); ++i) {
-      Napi::Object argument = Napi::Object::New(info.Env());
-      argument["kind"] = static_cast<int>(op.arguments[i].kind);
-      argument["optional"] = op.arguments[i].optional;
-      argument["hasDefault"] = op.arguments[i].hasDefault;
-      argument["name"] = op.arguments[i].name;
-      arguments[i] = argument;
-    }
-    result["arguments"] = arguments;
-    Napi::Array returns = Napi::Array::New(info.Env(), op.returns.size());
-    Napi::Array aliases = Napi::Array::New(info.Env(), op.returns.size());
-    for (uint32_t i = 0; i < op.returns.size(); ++i) {
-      returns[i] = Napi::Number::New(info.Env(), static_cast<int>(op.returns[i]));
-      aliases[i] = Napi::Number::New(info.Env(), op.returnAlias[i]);
-    }
-    result["returns"] = returns;
-    result["returnAlias"] = aliases;
-    return result;
-  });
+Napi::Value describe(Napi::Env env, int id, const Operator& op) {
+  Napi::Object result = Napi::Object::New(env);
+  result["id"] = id;
+  Napi::Array arguments = Napi::Array::New(env, op.arguments.size());
+  for (uint32_t i = 0; i < op.arguments.size(); ++i) {
+    Napi::Object argument = Napi::Object::New(env);
+    argument["kind"] = static_cast<int>(op.arguments[i].kind);
+    argument["optional"] = op.arguments[i].optional;
+    argument["hasDefault"] = op.arguments[i].hasDefault;
+    argument["name"] = op.arguments[i].name;
+    arguments[i] = argument;
+  }
+  result["arguments"] = arguments;
+  Napi::Array returns = Napi::Array::New(env, op.returns.size());
+  Napi::Array aliases = Napi::Array::New(env, op.returns.size());
+  for (uint32_t i = 0; i < op.returns.size(); ++i) {
+    returns[i] = Napi::Number::New(env, static_cast<int>(op.returns[i]));
+    aliases[i] = Napi::Number::New(env, op.returnAlias[i]);
+  }
+  result["returns"] = returns;
+  result["returnAlias"] = aliases;
+  result["reshapes"] = op.reshapes;
+  return result;
 }
 
+// lookup(full name): what `call` needs to know of an operator.
+Napi::Value Lookup(const Napi::CallbackInfo& info) {
+  Environment& state = Environment::of(info.Env());
+  const std::string name = info[0].As<Napi::String>();
+  auto known = state.operatorIds.find(name);
+  if (known == state.operatorIds.end()) {
+    try {
+      state.operators.push_back(resolve(name));
+    } catch (const std::exception& e) {
+      throw std::runtime_error(name + ": " + e.what());
+    }
+    known = state.operatorIds.emplace(name, static_cast<int>(state.operators.size()) - 1).first;
+  }
+  return describe(info.Env(), known->second, state.operators[known->second]);
+}
+
+// has(full name)
 Napi::Value Has(const Napi::CallbackInfo& info) {
-  return guarded(info, [&]() -> Napi::Value {
-    const std::string fullName = info[0].As<Napi::String>();
-    const auto dot = fullName.find('.', fullName.find("::"));
-    const std::string overload = dot == std::string::npos ? "" : fullName.substr(dot + 1);
-    const auto handle = c10::Dispatcher::singleton().findSchema({fullName.substr(0, dot), overload});
-    return Napi::Boolean::New(info.Env(), handle.has_value());
-  });
+  const auto handle = c10::Dispatcher::singleton().findSchema(operatorName(info[0].As<Napi::String>()));
+  return Napi::Boolean::New(info.Env(), handle.has_value());
+}
+
+// hasKernel(full name, 'cpu'|'cuda'): whether the operator is written for that kind of device (not composed of others).
+Napi::Value HasKernel(const Napi::CallbackInfo& info) {
+  const auto handle = c10::Dispatcher::singleton().findSchema(operatorName(info[0].As<Napi::String>()));
+  const auto key = info[1].As<Napi::String>().Utf8Value() == "cuda" ? c10::DispatchKey::CUDA : c10::DispatchKey::CPU;
+  return Napi::Boolean::New(info.Env(), handle.has_value() && handle->hasKernelForDispatchKey(key));
 }
 
 // The raw API in the conversions below: they run for every argument of every call.
@@ -225,7 +244,6 @@ c10::IValue convert(napi_env env, const Environment& state, Kind kind, napi_valu
     case Kind::BoolList: return list<bool>(env, value, [&](napi_value v) { return boolean(env, v); });
     case Kind::Scalar: return scalar(env, value);
     case Kind::ScalarList: {
-      c10::List<at::Scalar> result;
       c10::impl::GenericList generic(c10::NumberType::get());
       forEach(env, value, [&](napi_value v) { generic.push_back(scalar(env, v)); });
       return generic;
@@ -238,99 +256,148 @@ c10::IValue convert(napi_env env, const Environment& state, Kind kind, napi_valu
   throw std::runtime_error("arguments of this type cannot be passed from JavaScript");
 }
 
-Napi::Value handleOf(Napi::Env env, Environment& state, const at::Tensor& tensor) {
-  if (!tensor.defined()) return env.Null();
-  return Napi::Number::New(env, state.add(tensor));
+napi_value ofNumber(napi_env env, double value) {
+  napi_value result;
+  napi_create_double(env, value, &result);
+  return result;
 }
 
-Napi::Value toJs(Napi::Env env, Environment& state, const c10::IValue& value) {
-  if (value.isTensor()) return handleOf(env, state, value.toTensor());
+napi_value ofBoolean(napi_env env, bool value) {
+  napi_value result;
+  napi_get_boolean(env, value, &result);
+  return result;
+}
+
+napi_value null(napi_env env) {
+  napi_value result;
+  napi_get_null(env, &result);
+  return result;
+}
+
+napi_value undefined(napi_env env) {
+  napi_value result;
+  napi_get_undefined(env, &result);
+  return result;
+}
+
+template <typename List, typename F>
+napi_value ofList(napi_env env, const List& values, F&& convertElement) {
+  napi_value result;
+  napi_create_array_with_length(env, values.size(), &result);
+  for (uint32_t i = 0; i < values.size(); ++i) napi_set_element(env, result, i, convertElement(values[i]));
+  return result;
+}
+
+napi_value handleOf(napi_env env, Environment& state, at::Tensor tensor) {
+  return tensor.defined() ? ofNumber(env, state.add(std::move(tensor))) : null(env);
+}
+
+// Takes the value's contents.
+napi_value toJs(napi_env env, Environment& state, c10::IValue& value) {
+  if (value.isTensor()) return handleOf(env, state, std::move(value).toTensor());
   if (value.isTensorList()) {
-    const auto tensors = value.toTensorVector();
-    Napi::Array result = Napi::Array::New(env, tensors.size());
-    for (uint32_t i = 0; i < tensors.size(); ++i) result[i] = handleOf(env, state, tensors[i]);
-    return result;
+    return ofList(env, value.toTensorVector(), [&](const at::Tensor& tensor) { return handleOf(env, state, tensor); });
   }
-  if (value.isInt()) return Napi::Number::New(env, static_cast<double>(value.toInt()));
-  if (value.isDouble()) return Napi::Number::New(env, value.toDouble());
-  if (value.isBool()) return Napi::Boolean::New(env, value.toBool());
-  if (value.isScalar()) return Napi::Number::New(env, value.toScalar().toDouble());
-  if (value.isString()) return Napi::String::New(env, value.toStringRef());
-  if (value.isNone()) return env.Null();
+  if (value.isInt()) return ofNumber(env, static_cast<double>(value.toInt()));
+  if (value.isDouble()) return ofNumber(env, value.toDouble());
+  if (value.isBool()) return ofBoolean(env, value.toBool());
+  if (value.isScalar()) return ofNumber(env, value.toScalar().toDouble());
+  if (value.isNone()) return null(env);
   if (value.isIntList()) {
-    const auto numbers = value.toIntVector();
-    Napi::Array result = Napi::Array::New(env, numbers.size());
-    for (uint32_t i = 0; i < numbers.size(); ++i) result[i] = Napi::Number::New(env, static_cast<double>(numbers[i]));
+    return ofList(env, value.toIntVector(), [&](int64_t v) { return ofNumber(env, static_cast<double>(v)); });
+  }
+  if (value.isDoubleList()) return ofList(env, value.toDoubleVector(), [&](double v) { return ofNumber(env, v); });
+  if (value.isString() || value.isDevice()) {
+    const std::string content = value.isString() ? value.toStringRef() : value.toDevice().str();
+    napi_value result;
+    napi_create_string_utf8(env, content.data(), content.size(), &result);
     return result;
   }
   throw std::runtime_error("results of type " + value.tagKind() + " cannot be passed to JavaScript");
 }
 
-// call(id, arg0, arg1, ...): one result, an array of several, or undefined. A result that is an argument written in
-// place comes back as undefined: JavaScript already holds it.
-Napi::Value Call(const Napi::CallbackInfo& info) {
-  return guarded(info, [&]() -> Napi::Value {
-    const Napi::Env env = info.Env();
-    Environment& state = Environment::of(env);
-    const Operator& op = state.operators.at(info[0].As<Napi::Number>().Uint32Value());
-    const auto& schema = op.handle.schema().arguments();
-    std::vector<c10::IValue> stack;
-    stack.reserve(std::max(op.arguments.size(), op.returns.size()));
-    for (size_t i = 0; i < op.arguments.size(); ++i) {
-      const ArgumentInfo& argument = op.arguments[i];
-      napi_value value = i + 1 < info.Length() ? static_cast<napi_value>(info[i + 1]) : nullptr;
-      napi_valuetype type = napi_undefined;
-      if (value != nullptr) napi_typeof(env, value, &type);
-      if (type == napi_undefined && argument.hasDefault) {
-        stack.push_back(*schema[i].default_value());
-      } else if (type == napi_undefined || type == napi_null) {
-        if (!argument.optional) throw std::runtime_error("missing argument '" + argument.name + "'");
-        stack.emplace_back();
-      } else {
-        try {
-          stack.push_back(convert(env, state, argument.kind, value));
-        } catch (const std::runtime_error& e) {
-          throw std::runtime_error("argument '" + argument.name + "': " + e.what());
-        }
-      }
+void pushArgument(napi_env env, Environment& state, const Operator& op, size_t index, napi_value value) {
+  const ArgumentInfo& argument = op.arguments[index];
+  napi_valuetype type = napi_undefined;
+  if (value != nullptr) napi_typeof(env, value, &type);
+  if (type == napi_undefined && argument.hasDefault) {
+    state.stack.push_back(*op.handle.schema().arguments()[index].default_value());
+  } else if (type == napi_undefined || type == napi_null) {
+    if (!argument.optional) throw std::runtime_error("missing argument '" + argument.name + "'");
+    state.stack.emplace_back();
+  } else {
+    try {
+      state.stack.push_back(convert(env, state, argument.kind, value));
+    } catch (const std::runtime_error& e) {
+      throw std::runtime_error("argument '" + argument.name + "': " + e.what());
     }
-    op.handle.callBoxed(&stack);
-    if (stack.empty()) return env.Undefined();
-    if (stack.size() == 1) return op.returnAlias[0] >= 0 ? env.Undefined() : toJs(env, state, stack[0]);
-    Napi::Array result = Napi::Array::New(env, stack.size());
-    for (uint32_t i = 0; i < stack.size(); ++i) {
-      result[i] = op.returnAlias[i] >= 0 ? env.Undefined() : toJs(env, state, stack[i]);
-    }
-    return result;
-  });
+  }
 }
 
+// A result that is an argument written in place comes back as undefined: JavaScript already holds it.
+napi_value result(napi_env env, Environment& state, const Operator& op, size_t index) {
+  return op.returnAlias[index] >= 0 ? undefined(env) : toJs(env, state, state.stack[index]);
+}
+
+// call(id, arg0, arg1, ...): one result, an array of several, or undefined. Written to the raw Node-API: this is the
+// path of every operator.
+napi_value Call(napi_env env, napi_callback_info info) {
+  size_t given = kMaxArguments + 1;
+  napi_value values[kMaxArguments + 1];
+  void* data;
+  napi_get_cb_info(env, info, &given, values, nullptr, &data);
+  Environment& state = *static_cast<Environment*>(data);
+  const Operator* op = nullptr;
+  try {
+    uint32_t id = 0;
+    napi_get_value_uint32(env, values[0], &id);
+    op = &state.operators.at(id);
+    for (size_t i = 0; i < op->arguments.size(); ++i) pushArgument(env, state, *op, i, i + 1 < given ? values[i + 1] : nullptr);
+    op->handle.callBoxed(&state.stack);
+    const size_t count = state.stack.size();
+    napi_value answer;
+    if (count == 1) {
+      answer = result(env, state, *op, 0);
+    } else if (count == 0) {
+      answer = undefined(env);
+    } else {
+      napi_create_array_with_length(env, count, &answer);
+      for (uint32_t i = 0; i < count; ++i) napi_set_element(env, answer, i, result(env, state, *op, i));
+    }
+    state.stack.clear();
+    return answer;
+  } catch (...) {
+    state.stack.clear();
+    napi_throw(env, currentError(env, state, op == nullptr ? "call" : op->name));
+    return nullptr;
+  }
+}
+
+// operators(): the full names of all.
 Napi::Value Operators(const Napi::CallbackInfo& info) {
-  return guarded(info, [&]() -> Napi::Value {
-    const auto names = c10::Dispatcher::singleton().getAllOpNames();
-    Napi::Array result = Napi::Array::New(info.Env(), names.size());
-    for (uint32_t i = 0; i < names.size(); ++i) {
-      result[i] = names[i].overload_name.empty() ? names[i].name : names[i].name + "." + names[i].overload_name;
-    }
-    return result;
-  });
+  const auto names = c10::Dispatcher::singleton().getAllOpNames();
+  Napi::Array result = Napi::Array::New(info.Env(), names.size());
+  for (uint32_t i = 0; i < names.size(); ++i) {
+    result[i] = names[i].overload_name.empty() ? names[i].name : names[i].name + "." + names[i].overload_name;
+  }
+  return result;
 }
 
+// schema(id): as libtorch writes it.
 Napi::Value Schema(const Napi::CallbackInfo& info) {
-  return guarded(info, [&]() -> Napi::Value {
-    const Operator& op = Environment::of(info.Env()).operators.at(info[0].As<Napi::Number>().Uint32Value());
-    return Napi::String::New(info.Env(), toString(op.handle.schema()));
-  });
+  const Operator& op = Environment::of(info.Env()).operators.at(info[0].As<Napi::Number>().Uint32Value());
+  return Napi::String::New(info.Env(), toString(op.handle.schema()));
 }
 
 }  // namespace
 
 void registerDispatch(Napi::Env env, Napi::Object exports) {
-  exports["lookup"] = Napi::Function::New(env, Lookup, "lookup");
-  exports["has"] = Napi::Function::New(env, Has, "has");
-  exports["call"] = Napi::Function::New(env, Call, "call");
-  exports["operators"] = Napi::Function::New(env, Operators, "operators");
-  exports["schema"] = Napi::Function::New(env, Schema, "schema");
+  defineRaw(env, exports, "call", Call);
+  define<Lookup>(exports, "lookup", "op");
+  define<Has>(exports, "has");
+  define<HasKernel>(exports, "hasKernel");
+  define<Operators>(exports, "operators");
+  define<Schema>(exports, "schema");
 }
 
 }  // namespace maskrank

@@ -1,4 +1,4 @@
-// The handle table. Contract: env.h.
+// The handle table and the errors. Contract: env.h.
 #include "env.h"
 
 namespace maskrank {
@@ -7,46 +7,49 @@ namespace {
 constexpr double kSlotRange = 4194304.0;  // 2^22 tensors alive at once; 2^31 generations stay below 2^53
 constexpr uint32_t kGenerationMask = 0x7fffffffu;
 
-const void* storageKey(const at::Tensor& tensor) {
-  return tensor.has_storage() ? static_cast<const void*>(tensor.storage().unsafeGetStorageImpl()) : nullptr;
+std::string currentMessage() {
+  try {
+    throw;
+  } catch (const Napi::Error& e) {
+    return e.Message();
+  } catch (const c10::Error& e) {
+    return e.what_without_backtrace();
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "unknown C++ exception";
+  }
 }
 }  // namespace
+
+napi_value currentError(napi_env env, const Environment& state, const std::string& who) {
+  const std::string message = who + ": " + currentMessage();
+  napi_value text;
+  napi_value type = nullptr;
+  napi_value error;
+  napi_create_string_utf8(env, message.data(), message.size(), &text);
+  if (state.errorClass != nullptr) napi_get_reference_value(env, state.errorClass, &type);
+  if (type == nullptr || napi_new_instance(env, type, 1, &text, &error) != napi_ok) {
+    napi_create_error(env, nullptr, text, &error);
+  }
+  return error;
+}
 
 Environment::~Environment() { pending->close(); }
 
 const Environment::Slot* Environment::find(double handle) const {
-  if (!(handle >= 0)) return nullptr;
-  const double generation = std::floor(handle / kSlotRange);
-  const auto slot = static_cast<size_t>(handle - generation * kSlotRange);
+  if (!(handle >= 0 && handle < 9007199254740992.0)) return nullptr;
+  const auto whole = static_cast<uint64_t>(handle);
+  const auto slot = static_cast<size_t>(whole & (static_cast<uint64_t>(kSlotRange) - 1));
   if (slot >= slots_.size()) return nullptr;
   const Slot& s = slots_[slot];
-  return s.used && s.generation == static_cast<uint32_t>(generation) ? &s : nullptr;
+  return s.used && s.generation == static_cast<uint32_t>(whole >> 22) ? &s : nullptr;
 }
 
 const at::Tensor& Environment::tensor(double handle) const {
   const Slot* slot = find(handle);
   if (slot == nullptr) throw std::runtime_error("the tensor was released before this use");
   return slot->tensor;
-}
-
-bool Environment::alive(double handle) const { return find(handle) != nullptr; }
-
-void Environment::countIn(const at::Tensor& tensor) {
-  ++live_;
-  const void* key = storageKey(tensor);
-  if (key != nullptr && ++storages_[key] == 1) {
-    liveBytes_ += static_cast<int64_t>(tensor.storage().nbytes());
-    peakBytes_ = std::max(peakBytes_, liveBytes_);
-  }
-}
-
-void Environment::countOut(const at::Tensor& tensor) {
-  --live_;
-  const auto entry = storages_.find(storageKey(tensor));
-  if (entry != storages_.end() && --entry->second == 0) {
-    liveBytes_ -= static_cast<int64_t>(tensor.storage().nbytes());
-    storages_.erase(entry);
-  }
 }
 
 double Environment::add(at::Tensor tensor) {
@@ -61,8 +64,19 @@ double Environment::add(at::Tensor tensor) {
     index = free_.back();
     free_.pop_back();
   }
-  countIn(tensor);
   Slot& slot = slots_[index];
+  slot.storage = nullptr;
+  if (tensor.has_storage()) {
+    slot.storage = tensor.storage().unsafeGetStorageImpl();
+    const auto [use, fresh] = storages_.emplace(slot.storage, StorageUse{0, 0});
+    if (fresh) {
+      use->second.bytes = static_cast<int64_t>(tensor.storage().nbytes());
+      liveBytes_ += use->second.bytes;
+      peakBytes_ = std::max(peakBytes_, liveBytes_);
+    }
+    ++use->second.handles;
+  }
+  ++live_;
   slot.tensor = std::move(tensor);
   slot.used = true;
   return static_cast<double>(index) + static_cast<double>(slot.generation) * kSlotRange;
@@ -71,7 +85,14 @@ double Environment::add(at::Tensor tensor) {
 bool Environment::release(double handle) {
   Slot* slot = const_cast<Slot*>(find(handle));
   if (slot == nullptr) return false;
-  countOut(slot->tensor);
+  --live_;
+  if (slot->storage != nullptr) {
+    const auto use = storages_.find(slot->storage);
+    if (--use->second.handles == 0) {
+      liveBytes_ -= use->second.bytes;
+      storages_.erase(use);
+    }
+  }
   slot->tensor = at::Tensor();
   slot->used = false;
   slot->generation = (slot->generation + 1) & kGenerationMask;
@@ -80,15 +101,28 @@ bool Environment::release(double handle) {
 }
 
 double Environment::addGenerator(at::Generator generator) {
-  generators_.push_back(std::move(generator));
-  return static_cast<double>(generators_.size() - 1);
+  if (freeGenerators_.empty()) {
+    generators_.push_back(std::move(generator));
+    return static_cast<double>(generators_.size() - 1);
+  }
+  const uint32_t index = freeGenerators_.back();
+  freeGenerators_.pop_back();
+  generators_[index] = std::move(generator);
+  return index;
 }
 
-at::Generator Environment::generator(double handle) const {
-  if (!(handle >= 0) || handle >= static_cast<double>(generators_.size())) {
-    throw std::runtime_error("unknown generator");
+const at::Generator& Environment::generator(double handle) const {
+  if (!(handle >= 0) || handle >= static_cast<double>(generators_.size()) ||
+      !generators_[static_cast<size_t>(handle)].defined()) {
+    throw std::runtime_error("the generator was released before this use");
   }
   return generators_[static_cast<size_t>(handle)];
+}
+
+void Environment::releaseGenerator(double handle) {
+  generator(handle);
+  generators_[static_cast<size_t>(handle)] = at::Generator();
+  freeGenerators_.push_back(static_cast<uint32_t>(handle));
 }
 
 void Environment::drain(napi_env env) {

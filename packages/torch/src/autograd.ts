@@ -1,14 +1,16 @@
 // Gradient modes, gradients of functions, and autocast. Modes end with the function they wrap, also by exception.
 
-import { engineCall } from './dispatch.ts';
 import { DTYPES, type Dtype } from './dtype.ts';
+import { refusePromise } from './handle.ts';
 import { native } from './native.ts';
 import { Tensor } from './tensor.ts';
 
-function withGradMode<T>(enabled: boolean, body: () => T): T {
+function withGradMode<T>(who: string, enabled: boolean, body: () => T): T {
   const before = native().gradMode(enabled);
   try {
-    return body();
+    const result = body();
+    refusePromise(who, result);
+    return result;
   } finally {
     native().gradMode(before);
   }
@@ -16,12 +18,12 @@ function withGradMode<T>(enabled: boolean, body: () => T): T {
 
 /** Runs `body` without recording for gradients. Synchronous. */
 export function noGrad<T>(body: () => T): T {
-  return withGradMode(false, body);
+  return withGradMode('noGrad', false, body);
 }
 
 /** Runs `body` with recording, inside a `noGrad`. Synchronous. */
 export function enableGrad<T>(body: () => T): T {
-  return withGradMode(true, body);
+  return withGradMode('enableGrad', true, body);
 }
 
 export type GradOptions = {
@@ -47,29 +49,28 @@ export function grad(
     allowUnused = false,
   } = options;
   const handles = (list: readonly (Tensor | null)[]) => list.map((t) => t?.handle ?? null);
-  return engineCall('grad', () =>
-    native().grad(
-      handles(outputs),
-      handles(inputs),
-      handles(gradients),
-      retainGraph,
-      createGraph,
-      allowUnused,
-    ),
-  ).map((handle) => (handle === null ? null : new Tensor(handle)));
+  return native()
+    .grad(handles(outputs), handles(inputs), handles(gradients), retainGraph, createGraph, allowUnused)
+    .map((handle) => (handle === null ? null : new Tensor(handle)));
 }
 
-/** Runs `body` with operators choosing reduced precision where it is safe. Gradients belong outside. Synchronous. */
-export function autocast<T>(
-  options: { device: 'cpu' | 'cuda'; dtype?: Dtype; enabled?: boolean },
-  body: () => T,
-): T {
+export type AutocastOptions = {
+  readonly device: 'cpu' | 'cuda';
+  /** The reduced precision: float16 on CUDA, bfloat16 on the CPU unless told. */
+  readonly dtype?: Dtype;
+  /** `false` switches a surrounding autocast off. */
+  readonly enabled?: boolean;
+};
+
+/** Runs `body` with operators choosing reduced precision where it is safe. Regions nest. Gradients belong outside. Synchronous. */
+export function autocast<T>(options: AutocastOptions, body: () => T): T {
   const { device, dtype = device === 'cuda' ? 'float16' : 'bfloat16', enabled = true } = options;
-  const code = DTYPES[dtype].code;
-  const before = native().autocast(device, enabled, code);
+  const [wasEnabled, dtypeBefore] = native().autocastEnter(device, enabled, DTYPES[dtype].code);
   try {
-    return body();
+    const result = body();
+    refusePromise('autocast', result);
+    return result;
   } finally {
-    native().autocast(device, before, code);
+    native().autocastExit(device, wasEnabled, dtypeBefore);
   }
 }

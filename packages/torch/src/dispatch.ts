@@ -1,5 +1,5 @@
 // From JavaScript values to an operator's arguments: checks each against the schema's kind and turns it into what
-// native/dispatch.cc expects. Results come back raw (handles); tensor.ts wraps them.
+// native/dispatch.cc expects. Not here: what the results are wrapped in (op.ts).
 
 import { DTYPES, type Dtype } from './dtype.ts';
 import { EngineError } from './errors.ts';
@@ -36,10 +36,11 @@ function wrong(expected: string, value: unknown): never {
 }
 
 const tensor: Encoder = (value) => (value instanceof TensorHandle ? value.handle : wrong('a tensor', value));
-const plain =
-  (expected: string, ...types: string[]): Encoder =>
-  (value) =>
-    types.includes(typeof value) ? value : wrong(expected, value);
+const number: Encoder = (value) =>
+  typeof value === 'number' || typeof value === 'bigint' ? value : wrong('a number', value);
+const scalar: Encoder = (value) => (typeof value === 'boolean' ? value : number(value));
+const boolean: Encoder = (value) => (typeof value === 'boolean' ? value : wrong('true or false', value));
+const string: Encoder = (value) => (typeof value === 'string' ? value : wrong('a string', value));
 const list =
   (element: Encoder, expected: string): Encoder =>
   (value) =>
@@ -49,10 +50,6 @@ const code =
   (value) =>
     table[value as string] ?? wrong(`${expected} (${Object.keys(table).join(', ')})`, value);
 
-const number = plain('a number', 'number', 'bigint');
-const scalar = plain('a number', 'number', 'bigint', 'boolean');
-const boolean = plain('true or false', 'boolean');
-const string = plain('a string', 'string');
 const dtypeCodes = Object.fromEntries(
   Object.entries(DTYPES).map(([name, info]) => [name as Dtype, info.code]),
 );
@@ -86,53 +83,48 @@ const ENCODERS: Readonly<Record<Kind, Encoder>> = {
 export type BoundOperator = {
   readonly schema: NativeOperator;
   readonly returns: readonly Kind[];
-  readonly invoke: (args: readonly OpArgument[]) => unknown;
+  /** Calls the engine; the list of arguments is overwritten. Tensors come back as handles. */
+  readonly invoke: (args: unknown[]) => unknown;
 };
 
 /** Resolves `aten::add.Tensor` and the like. Throws EngineError when this engine has no such operator. */
 export function bind(name: string): BoundOperator {
   const engine = native();
-  const schema = engineCall(name, () => engine.lookup(name));
+  const { call } = engine;
+  const schema = engine.lookup(name);
+  const { id } = schema;
   const encoders = schema.arguments.map((argument) => ENCODERS[KINDS[argument.kind] as Kind]);
-  const invoke = (args: readonly OpArgument[]): unknown => {
-    if (args.length > encoders.length) {
-      throw new EngineError(
-        `${name}: ${args.length} arguments given, at most ${encoders.length} allowed: ${engine.schema(schema.id)}`,
-      );
-    }
-    const raw: unknown[] = new Array(args.length);
-    for (let i = 0; i < args.length; i++) {
-      const value = args[i];
-      if (value === undefined || value === null) {
-        raw[i] = value;
-        continue;
+  const refuse = (i: number, error: unknown): never => {
+    if (i < encoders.length)
+      throw new EngineError(`${name}: argument '${schema.arguments[i]?.name}': ${(error as Error).message}`);
+    throw new EngineError(
+      `${name}: more than ${encoders.length} arguments given, allowed: ${engine.schema(id)}`,
+    );
+  };
+  const invoke = (args: unknown[]): unknown => {
+    let i = 0;
+    try {
+      for (; i < args.length; i++) {
+        const value = args[i] as OpArgument;
+        if (value !== undefined && value !== null) args[i] = (encoders[i] as Encoder)(value);
       }
-      try {
-        raw[i] = (encoders[i] as Encoder)(value);
-      } catch (error) {
-        throw new EngineError(
-          `${name}: argument '${schema.arguments[i]?.name}': ${(error as Error).message}`,
-        );
-      }
+    } catch (error) {
+      refuse(i, error);
     }
-    return engineCall(name, () => engine.call(schema.id, ...raw));
+    if (args.length > encoders.length) refuse(args.length, null);
+    return call(id, ...args);
   };
   return { schema, returns: schema.returns.map((kind) => KINDS[kind] as Kind), invoke };
-}
-
-/** Runs a native call and rethrows its error as an EngineError that names the operation. */
-export function engineCall<T>(what: string, body: () => T): T {
-  try {
-    return body();
-  } catch (error) {
-    if (error instanceof EngineError) throw error;
-    throw new EngineError(`${what}: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 /** Whether this engine has an operator, by its full name with overload. */
 export function hasOperator(name: string): boolean {
   return native().has(name);
+}
+
+/** Whether an operator is written for this kind of device, rather than composed of others or missing there. */
+export function hasKernel(name: string, device: 'cpu' | 'cuda'): boolean {
+  return native().hasKernel(name, device);
 }
 
 /** Every operator of this engine. */

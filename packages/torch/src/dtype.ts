@@ -53,3 +53,13 @@ const NAMES = new Map<number, Dtype>(
 export function dtypeName(code: number): Dtype | undefined {
   return NAMES.get(code);
 }
+
+/** `Float32Array` and the like, also for subclasses as Node's Buffer. */
+export function arrayName(data: TypedArray): string {
+  return data[Symbol.toStringTag];
+}
+
+/** The same elements on an ordinary ArrayBuffer: a copy of what lies on a SharedArrayBuffer, else the array itself. */
+export function unshared(data: TypedArray): TypedArray {
+  return (data.buffer as ArrayBufferLike) instanceof SharedArrayBuffer ? (data.slice() as TypedArray) : data;
+}

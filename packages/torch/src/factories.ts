@@ -1,8 +1,8 @@
 // Making tensors: from JavaScript data, filled, random, and from other tensors.
 // Numbers are float32 unless a dtype is given.
 
-import { engineCall } from './dispatch.ts';
-import { DTYPES, type Dtype, type TypedArray } from './dtype.ts';
+import { markAsUntransferable } from 'node:worker_threads';
+import { arrayName, DTYPES, type Dtype, type TypedArray, unshared } from './dtype.ts';
 import { EngineError } from './errors.ts';
 import { native } from './native.ts';
 import type { Generator } from './random.ts';
@@ -52,9 +52,9 @@ export function fromTypedArray(
   shape: readonly number[],
   options: TensorOptions & { readonly share?: boolean } = {},
 ): Tensor {
-  const dtype = options.dtype ?? DTYPE_OF_ARRAY[data.constructor.name];
+  const dtype = options.dtype ?? DTYPE_OF_ARRAY[arrayName(data)];
   if (dtype === undefined)
-    throw new EngineError(`fromTypedArray: a ${data.constructor.name} needs an explicit dtype`);
+    throw new EngineError(`fromTypedArray: a ${arrayName(data)} needs an explicit dtype`);
   if (DTYPES[dtype].bytes !== data.BYTES_PER_ELEMENT) {
     throw new EngineError(
       `fromTypedArray: ${dtype} has ${DTYPES[dtype].bytes} bytes, the array's elements ${data.BYTES_PER_ELEMENT}`,
@@ -65,12 +65,31 @@ export function fromTypedArray(
     throw new EngineError(
       `fromTypedArray: ${data.length} elements do not fill the shape [${shape}] (${count})`,
     );
-  const made = new Tensor(
-    engineCall('fromTypedArray', () =>
-      native().fromBuffer(data.buffer, data.byteOffset, shape, DTYPES[dtype].code, options.share !== true),
-    ),
-  );
+  const share = options.share === true;
+  if (share) pin(data);
+  const { buffer, byteOffset } = share ? data : unshared(data);
+  const made = new Tensor(native().fromBuffer(buffer, byteOffset, shape, DTYPES[dtype].code, !share));
   return options.device === undefined || options.device === 'cpu' ? made : made.to(options.device as 'cuda');
+}
+
+/**
+ * Keeps an array's memory where it is while a tensor shares it: refuses memory that can shrink, and has every later
+ * transfer of it refused. (The tensor itself keeps the memory alive.)
+ */
+function pin({ buffer }: TypedArray): void {
+  if (!(buffer instanceof ArrayBuffer) || (buffer as { resizable?: boolean }).resizable === true) {
+    throw new EngineError(
+      'fromTypedArray: only an ordinary ArrayBuffer of fixed length can be shared with a tensor; leave out `share`',
+    );
+  }
+  markAsUntransferable(buffer);
+  for (const method of ['transfer', 'transferToFixedLength']) {
+    if (!(method in buffer) || Object.hasOwn(buffer, method)) continue;
+    const value = () => {
+      throw new EngineError(`ArrayBuffer.${method}: a tensor shares this memory (fromTypedArray with share)`);
+    };
+    Object.defineProperty(buffer, method, { value });
+  }
 }
 
 /** A tensor from a number or nested lists of numbers: `tensor([[1, 2], [3, 4]])`. */

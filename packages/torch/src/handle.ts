@@ -13,10 +13,14 @@ const RELEASED = -1;
 export class TensorHandle {
   #handle: number;
   #kept = false;
+  /** Whether the finaliser knows of it. */
+  #watched = false;
+  /** Marks what a closing scope hands on. */
+  #survives = false;
 
   constructor(handle: number) {
     this.#handle = handle;
-    track(this);
+    this.#track();
   }
 
   /** The engine's number of this tensor. Throws EngineError after release. */
@@ -40,10 +44,7 @@ export class TensorHandle {
 
   /** Frees the native memory now. A second call does nothing. */
   dispose(): void {
-    if (this.#handle === RELEASED) return;
-    leaked.unregister(this);
-    native().release([this.#handle]);
-    this.#handle = RELEASED;
+    if (this.#handle !== RELEASED) native().release(this.surrender());
   }
 
   [Symbol.dispose](): void {
@@ -53,83 +54,135 @@ export class TensorHandle {
   /** Takes the tensor out of every scope: the caller disposes of it. */
   markKept(): void {
     if (this.#kept) return;
+    this.#watch(this.handle);
     this.#kept = true;
-    leaked.unregister(this);
-    leaked.register(this, this.handle, this);
   }
 
   /** Gives the number away without freeing it: the taker owns it now. */
   surrender(): number {
     const handle = this.#handle;
-    leaked.unregister(this);
+    if (this.#watched) {
+      leaked.unregister(this);
+      this.#watched = false;
+    }
     this.#handle = RELEASED;
     return handle;
   }
 
+  /** Called when the tensor behind the handle has changed its shape or element type. */
+  forgetDescription(): void {}
+
   /** Frees what this holds and takes over another's tensor; the other counts as disposed. */
   takeOver(other: TensorHandle): void {
-    const handle = other.handle;
+    const mine = this.handle;
+    const { handle } = other;
+    const wasWatched = this.#watched;
     other.surrender();
-    native().release([this.handle]);
+    native().release(mine);
+    this.surrender();
     this.#handle = handle;
-    if (this.#kept) {
-      leaked.unregister(this);
-      leaked.register(this, handle, this);
+    if (wasWatched) this.#watch(handle);
+    this.forgetDescription();
+  }
+
+  #watch(handle: number): void {
+    if (this.#watched) return;
+    leaked.register(this, handle, this);
+    this.#watched = true;
+  }
+
+  #track(): void {
+    if (innermost === undefined) this.#watch(this.#handle);
+    else innermost.push(this);
+  }
+
+  /** Releases what a scope holds, except what is kept or survives; survivors go to the scope that is innermost now. */
+  static closeScope(scope: Scope, survivors: readonly TensorHandle[]): void {
+    for (const tensor of survivors) tensor.#survives = true;
+    let count = 0;
+    for (const tensor of scope) {
+      if (tensor.#handle === RELEASED || tensor.#kept) continue;
+      if (tensor.#survives) tensor.#track();
+      else {
+        if (count === dead.length) dead = grown(dead);
+        dead[count++] = tensor.surrender();
+      }
     }
+    for (const tensor of survivors) tensor.#survives = false;
+    if (count > 0) native().release(dead, count);
   }
 }
 
 type Scope = TensorHandle[];
-const scopes: Scope[] = [];
+let innermost: Scope | undefined;
 
-const leaked = new FinalizationRegistry<number>((handle) => native().release([handle]));
+/** Handles on their way to the engine; kept between calls. */
+let dead = new Float64Array(256);
 
-function track(tensor: TensorHandle): void {
-  const scope = scopes.at(-1);
-  if (scope === undefined) leaked.register(tensor, tensor.handle, tensor);
-  else scope.push(tensor);
+function grown(full: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(2 * full.length);
+  larger.set(full);
+  return larger;
 }
 
-function collect(value: unknown, found: Set<TensorHandle>): void {
-  if (value instanceof TensorHandle) found.add(value);
-  else if (Array.isArray(value)) for (const element of value) collect(element, found);
-  else if (value instanceof Map) for (const element of value.values()) collect(element, found);
-  else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
-    for (const element of Object.values(value)) collect(element, found);
-  }
+const leaked = new FinalizationRegistry<number>((handle) => native().release(handle));
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
-function close(scope: Scope, survivors: ReadonlySet<TensorHandle>): void {
-  const dead: number[] = [];
-  for (const tensor of scope) {
-    if (tensor.isDisposed || tensor.isKept) continue;
-    if (survivors.has(tensor)) track(tensor);
-    else dead.push(tensor.surrender());
+/** Tensors in a value: itself, or inside arrays, maps, sets and plain objects. */
+function collect(value: unknown, found: TensorHandle[], seen: Set<object>): void {
+  if (value === null || typeof value !== 'object') return;
+  if (value instanceof TensorHandle) {
+    found.push(value);
+    return;
   }
-  if (dead.length > 0) native().release(dead);
+  const isList = Array.isArray(value) || value instanceof Map || value instanceof Set;
+  if ((!isList && !isPlain(value)) || seen.has(value)) return;
+  seen.add(value);
+  const elements = isList ? value.values() : Object.values(value);
+  for (const element of elements) collect(element, found, seen);
+}
+
+const NONE: readonly TensorHandle[] = [];
+
+function survivorsOf(result: unknown): readonly TensorHandle[] {
+  if (result === null || typeof result !== 'object') return NONE;
+  if (result instanceof TensorHandle) return [result];
+  const found: TensorHandle[] = [];
+  collect(result, found, new Set());
+  return found;
 }
 
 /**
- * Runs `body` and frees every tensor made inside it, except those in its result (a tensor, or arrays, maps and plain
+ * Runs `body` and frees every tensor made inside it, except those in its result (a tensor, or arrays, maps, sets and plain
  * objects of them) and those marked with `keep`. Scopes nest. `body` must be synchronous: a promise is refused,
  * because another task's tensors would end up in this scope.
  */
 export function tidy<T>(body: () => T): T {
   const scope: Scope = [];
-  scopes.push(scope);
-  let survivors: ReadonlySet<TensorHandle> = new Set();
+  const outer = innermost;
+  innermost = scope;
+  let survivors = NONE;
   try {
     const result = body();
-    if (result instanceof Promise)
-      throw new UsageError('tidy: the function returned a promise; use tidy around the synchronous parts');
-    const found = new Set<TensorHandle>();
-    collect(result, found);
-    survivors = found;
+    refusePromise('tidy', result);
+    survivors = survivorsOf(result);
     return result;
   } finally {
-    scopes.pop();
-    close(scope, survivors);
+    innermost = outer;
+    TensorHandle.closeScope(scope, survivors);
   }
+}
+
+/** Modes and scopes end when the function returns, before a promise has done its work. */
+export function refusePromise(who: string, result: unknown): void {
+  if (result instanceof Promise)
+    throw new UsageError(
+      `${who}: the function returned a promise; use ${who} around the synchronous parts of it`,
+    );
 }
 
 /** Exempts a tensor from every scope; it lives until `dispose()`. Returns it. */

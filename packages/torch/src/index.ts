@@ -1,7 +1,7 @@
 // @maskrank/torch: libtorch for TypeScript.
 
-export { autocast, enableGrad, type GradOptions, grad, noGrad } from './autograd.ts';
-export { hasOperator, listOperators, type MemoryFormat, type OpArgument } from './dispatch.ts';
+export { type AutocastOptions, autocast, enableGrad, type GradOptions, grad, noGrad } from './autograd.ts';
+export { hasKernel, hasOperator, listOperators, type MemoryFormat, type OpArgument } from './dispatch.ts';
 export { DTYPES, type Dtype, type TypedArray } from './dtype.ts';
 export { DataError, EngineError, MaskrankError, UsageError } from './errors.ts';
 export * from './factories.ts';

@@ -1,7 +1,8 @@
-// The addon's functions, typed. Their contracts stand in packages/torch/native/*.cc.
+// The addon's functions, typed. Their contracts stand in packages/torch/native/*.cc; every one of them throws EngineError.
 // Not here: finding and loading the file (engine/load.ts), anything a user of the package should call.
 
 import { loadAddon } from './engine/load.ts';
+import { EngineError } from './errors.ts';
 
 /** What an argument or result is; the order is that of `Kind` in native/env.h. */
 export const KINDS = [
@@ -31,15 +32,20 @@ export type NativeOperator = {
   id: number;
   arguments: { kind: number; optional: boolean; hasDefault: boolean; name: string }[];
   returns: number[];
+  /** For a result that is an argument written in place: that argument's position, else -1. */
   returnAlias: number[];
+  /** Writing in place can change the argument's shape or element type. */
+  reshapes: boolean;
 };
 
 type Handles = readonly (number | null)[];
 
 /** Handles are numbers; see native/env.h. */
 export type Native = {
+  setErrorClass(type: new (message: string) => Error): void;
   lookup(name: string): NativeOperator;
   has(name: string): boolean;
+  hasKernel(name: string, device: 'cpu' | 'cuda'): boolean;
   call(id: number, ...args: unknown[]): unknown;
   operators(): string[];
   schema(id: number): string;
@@ -56,8 +62,8 @@ export type Native = {
   /** [dtype code, device, ...shape] */
   describe(handle: number): [number, string, ...number[]];
   item(handle: number): number | boolean;
-  release(handles: readonly number[]): void;
-  alive(handle: number): boolean;
+  /** One handle, or the first `count` of many. */
+  release(handles: number | Float64Array, count?: number): void;
   memory(): { tensors: number; bytes: number; peakBytes: number };
   resetPeak(): void;
   backward(outputs: Handles, gradients: Handles, retainGraph: boolean, createGraph: boolean): void;
@@ -71,29 +77,37 @@ export type Native = {
   ): (number | null)[];
   getGradient(handle: number): number | null;
   setGradient(handle: number, gradient: number | null): void;
+  retainGradient(handle: number): void;
   requiresGrad(handle: number): boolean;
   setRequiresGrad(handle: number, value: boolean): void;
   isLeaf(handle: number): boolean;
   gradMode(enabled: boolean): boolean;
-  autocast(device: string, enabled: boolean, dtype: number): boolean;
+  /** What was set before: enabled, dtype code. */
+  autocastEnter(device: string, enabled: boolean, dtype: number): [boolean, number];
+  autocastExit(device: string, enabled: boolean, dtype: number): void;
   version(): { version: string; config: string; cuda: boolean; cudaDevices: number };
   getThreads(): number;
   setThreads(count: number): void;
   deterministic(enabled: boolean): void;
-  newGenerator(seed: number): number;
+  newGenerator(seed: number, device: string): number;
   defaultGenerator(device: string): number;
+  releaseGenerator(generator: number): void;
   seedGenerator(generator: number, seed: number): void;
   getGeneratorState(generator: number): number;
   setGeneratorState(generator: number, state: number): void;
   manualSeed(seed: number): void;
   cudaSynchronize(index: number): void;
   cudaMemory(index: number): { allocated: number; peakAllocated: number; reserved: number } | null;
+  cudaReleaseCache(index: number): void;
 };
 
 let loaded: Native | undefined;
 
 /** The addon, loaded at the first use so that importing this package needs no engine. Throws EngineError. */
 export function native(): Native {
-  loaded ??= loadAddon() as Native;
+  if (loaded === undefined) {
+    loaded = loadAddon() as Native;
+    loaded.setErrorClass(EngineError);
+  }
   return loaded;
 }

@@ -20,6 +20,28 @@ export class SiLU extends Layer {
     return x.silu();
   }
 }
+/** x * sigmoid(1.702 x): GELU as CLIP computes it. */
+export class QuickGELU extends Layer {
+  override forward(x: Tensor): Tensor {
+    return x.mul(x.mul(1.702).sigmoid());
+  }
+}
+export class Tanh extends Layer {
+  override forward(x: Tensor): Tensor {
+    return x.tanh();
+  }
+}
+export class Softplus extends Layer {
+  override forward(x: Tensor): Tensor {
+    return x.softplus();
+  }
+}
+/** The input itself. */
+export class Identity extends Layer {
+  override forward(x: Tensor): Tensor {
+    return x;
+  }
+}
 export class Sigmoid extends Layer {
   override forward(x: Tensor): Tensor {
     return x.sigmoid();

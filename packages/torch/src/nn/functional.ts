@@ -1,5 +1,7 @@
 // Operators with layer-sized argument lists, as functions. Shapes: N batch, C channels, H W D positions, L tokens.
 
+import type { OpArgument } from '../dispatch.ts';
+import { EngineError } from '../errors.ts';
 import { op, type Tensor } from '../tensor.ts';
 
 const linearOp = op('aten::linear');
@@ -12,12 +14,19 @@ const groupNormOp = op('aten::group_norm');
 const batchNormOp = op('aten::batch_norm');
 const instanceNormOp = op('aten::instance_norm');
 const embeddingOp = op('aten::embedding');
-const maxPool2dOp = op('aten::max_pool2d');
-const avgPool2dOp = op('aten::avg_pool2d');
-const adaptiveAvgPool2dOp = op('aten::adaptive_avg_pool2d');
+const maxPoolOps = { 2: op('aten::max_pool2d'), 3: op('aten::max_pool3d') } as const;
+const avgPoolOps = { 2: op('aten::avg_pool2d'), 3: op('aten::avg_pool3d') } as const;
+const adaptiveAvgPoolOps = {
+  2: op('aten::adaptive_avg_pool2d'),
+  3: op('aten::adaptive_avg_pool3d'),
+} as const;
 const bilinearOp = op('aten::upsample_bilinear2d.vec');
 const bicubicOp = op('aten::upsample_bicubic2d.vec');
-const nearestOp = op('aten::upsample_nearest2d.vec');
+const nearestOps: Readonly<Record<number, (...args: OpArgument[]) => Tensor>> = {
+  3: op('aten::upsample_nearest1d.vec'),
+  4: op('aten::upsample_nearest2d.vec'),
+  5: op('aten::upsample_nearest3d.vec'),
+};
 const trilinearOp = op('aten::upsample_trilinear3d.vec');
 const linear1dOp = op('aten::upsample_linear1d.vec');
 const padOp = op('aten::constant_pad_nd');
@@ -42,6 +51,10 @@ export type ConvTransposeOptions = ConvOptions & { readonly outputPadding?: numb
 
 const each = (value: number | readonly number[] | undefined, fallback: number): readonly number[] =>
   typeof value === 'object' ? value : [value ?? fallback];
+
+/** One number a dimension: the number repeated, or the list as it is. */
+export const spread = (value: number | readonly number[], count: number): readonly number[] =>
+  typeof value === 'number' ? new Array<number>(count).fill(value) : value;
 
 /** x [N, C, H, W]; weight [out, C / groups, kh, kw]. */
 export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o: ConvOptions = {}): Tensor {
@@ -129,14 +142,55 @@ export function embedding(weight: Tensor, indices: Tensor): Tensor {
   return embeddingOp(weight, indices);
 }
 
-export function maxPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
-  return maxPool2dOp(x, [kernel], [stride], [padding]);
+/** Spatial dimensions of what is pooled: 2 for x [N, C, H, W], 3 for x [N, C, D, H, W]. */
+export type PoolRank = 2 | 3;
+export type PoolOptions = {
+  /** The kernel's size unless given. */
+  readonly stride?: number | readonly number[];
+  readonly padding?: number | readonly number[];
+  /** Keeps a last window that hangs over the edge. */
+  readonly ceilMode?: boolean;
+};
+export type AvgPoolOptions = PoolOptions & {
+  /** Whether padding counts in the mean; true unless given. */
+  readonly countIncludePad?: boolean;
+};
+
+export function maxPool(
+  rank: PoolRank,
+  x: Tensor,
+  kernel: number | readonly number[],
+  o: PoolOptions & { readonly dilation?: number | readonly number[] } = {},
+): Tensor {
+  const size = each(kernel, 1);
+  return maxPoolOps[rank](
+    x,
+    size,
+    o.stride === undefined ? size : each(o.stride, 1),
+    each(o.padding, 0),
+    each(o.dilation, 1),
+    o.ceilMode ?? false,
+  );
 }
-export function avgPool2d(x: Tensor, kernel: number, stride = kernel, padding = 0): Tensor {
-  return avgPool2dOp(x, [kernel], [stride], [padding]);
+export function avgPool(
+  rank: PoolRank,
+  x: Tensor,
+  kernel: number | readonly number[],
+  o: AvgPoolOptions = {},
+): Tensor {
+  const size = each(kernel, 1);
+  return avgPoolOps[rank](
+    x,
+    size,
+    o.stride === undefined ? size : each(o.stride, 1),
+    each(o.padding, 0),
+    o.ceilMode ?? false,
+    o.countIncludePad ?? true,
+  );
 }
-export function adaptiveAvgPool2d(x: Tensor, size: readonly [number, number]): Tensor {
-  return adaptiveAvgPool2dOp(x, size);
+/** Means over parts of the image such that `size` positions are left. */
+export function adaptiveAvgPool(rank: PoolRank, x: Tensor, size: readonly number[]): Tensor {
+  return adaptiveAvgPoolOps[rank](x, size);
 }
 
 export type InterpolationMode = 'nearest' | 'bilinear' | 'bicubic' | 'trilinear' | 'linear';
@@ -149,13 +203,20 @@ export function interpolate(
 ): Tensor {
   const alignCorners = options.alignCorners ?? false;
   const modes: Readonly<Record<InterpolationMode, () => Tensor>> = {
-    nearest: () => nearestOp(x, size, null),
+    nearest: () => nearest(x, size),
     bilinear: () => bilinearOp(x, size, alignCorners, null),
     bicubic: () => bicubicOp(x, size, alignCorners, null),
     trilinear: () => trilinearOp(x, size, alignCorners, null),
     linear: () => linear1dOp(x, size, alignCorners, null),
   };
   return modes[options.mode]();
+}
+
+function nearest(x: Tensor, size: readonly number[]): Tensor {
+  const resize = nearestOps[x.ndim];
+  if (resize === undefined)
+    throw new EngineError(`interpolate: nearest takes 3 to 5 dimensions [N, C, ...], found ${x.ndim}`);
+  return resize(x, size, null);
 }
 
 /** Constant padding; `amounts` from the last dimension backwards: [left, right, top, bottom, ...]. */

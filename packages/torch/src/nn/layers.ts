@@ -1,6 +1,7 @@
-// The standard layers, with PyTorch's parameter names, shapes and default initialisation.
+// Linear layers, convolutions and embeddings, with PyTorch's parameter names, shapes and default initialisation.
+// Not here: normalisation (norms.ts), attention (attention.ts), pooling and resizing (pooling.ts).
 
-import { ones, zeros } from '../factories.ts';
+import { zeros } from '../factories.ts';
 import type { Generator } from '../random.ts';
 import type { Tensor } from '../tensor.ts';
 import * as F from './functional.ts';
@@ -35,8 +36,7 @@ export class Linear extends Layer {
 }
 
 type Sizes = number | readonly number[];
-const spread = (value: Sizes, count: number): readonly number[] =>
-  typeof value === 'number' ? new Array<number>(count).fill(value) : value;
+const { spread } = F;
 
 export type ConvLayerOptions = F.ConvOptions & { readonly bias?: boolean };
 
@@ -131,43 +131,6 @@ export class ConvTranspose3d extends Convolution {
   }
   override forward(x: Tensor): Tensor {
     return F.convTranspose3d(x, this.weight, this.bias, this.#options);
-  }
-}
-
-/** Normalises the last dimensions (`shape`, or one of size `shape`). */
-export class LayerNorm extends Layer {
-  readonly weight: Parameter;
-  readonly bias: Parameter;
-  readonly #shape: readonly number[];
-  readonly #eps: number;
-
-  constructor(shape: Sizes, options: { readonly eps?: number } = {}) {
-    super();
-    this.#shape = spread(shape, 1);
-    this.#eps = options.eps ?? 1e-5;
-    this.weight = new Parameter(ones(this.#shape));
-    this.bias = new Parameter(zeros(this.#shape));
-  }
-  override forward(x: Tensor): Tensor {
-    return F.layerNorm(x, this.#shape, this.weight, this.bias, this.#eps);
-  }
-}
-
-/** LayerNorm over the channels of x [N, C, H, W], at each position. */
-export class LayerNorm2d extends Layer {
-  readonly weight: Parameter;
-  readonly bias: Parameter;
-  readonly #eps: number;
-
-  constructor(channels: number, options: { readonly eps?: number } = {}) {
-    super();
-    this.#eps = options.eps ?? 1e-6;
-    this.weight = new Parameter(ones([channels]));
-    this.bias = new Parameter(zeros([channels]));
-  }
-  override forward(x: Tensor): Tensor {
-    const last = x.permute([0, 2, 3, 1]); // [N, H, W, C]
-    return F.layerNorm(last, [last.size(-1)], this.weight, this.bias, this.#eps).permute([0, 3, 1, 2]);
   }
 }
 

@@ -115,6 +115,10 @@ export abstract class Module {
     return this;
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   /** Frees every parameter and buffer. */
   dispose(): void {
     for (const [, tensor] of [...this.namedParameters(), ...this.namedBuffers()]) tensor.dispose();

@@ -1,6 +1,7 @@
 // Adam (Kingma & Ba 2015), AMSGrad (Reddi et al. 2018) and AdamW (Loshchilov & Hutter 2019), in torch.optim's arithmetic.
 
 import * as foreach from './foreach.ts';
+import * as fused from './fused.ts';
 import {
   type NamedParameters,
   Optimizer,
@@ -20,6 +21,8 @@ export type AdamOptions = {
   weightDecay: number;
   /** Divide by the largest mean square so far. */
   amsgrad: boolean;
+  /** Use the engine's fused kernel where there is one; the numbers agree to rounding. */
+  fused: boolean;
 };
 
 const ADAM: AdamOptions = {
@@ -28,6 +31,7 @@ const ADAM: AdamOptions = {
   eps: 1e-8,
   weightDecay: 0,
   amsgrad: false,
+  fused: true,
 };
 const ADAMW: AdamOptions = { ...ADAM, weightDecay: 1e-2 };
 
@@ -59,6 +63,10 @@ export class Adam extends Optimizer<AdamOptions> {
     super(parameters, withDefaults(ADAM, options));
   }
   protected override update(batch: UpdateBatch, s: AdamOptions): void {
+    if (s.fused && fused.hasFused('adam', batch)) {
+      fused.adam_('adam', batch, s);
+      return;
+    }
     const gradients =
       s.weightDecay === 0 ? batch.gradients : foreach.add(batch.gradients, batch.parameters, s.weightDecay);
     adamUpdate(batch, gradients, s);
@@ -73,6 +81,10 @@ export class AdamW extends Optimizer<AdamOptions> {
     super(parameters, withDefaults(ADAMW, options));
   }
   protected override update(batch: UpdateBatch, s: AdamOptions): void {
+    if (s.fused && fused.hasFused('adamw', batch)) {
+      fused.adam_('adamw', batch, s);
+      return;
+    }
     if (s.weightDecay !== 0) foreach.scale_(batch.parameters, 1 - s.learningRate * s.weightDecay);
     adamUpdate(batch, batch.gradients, s);
   }

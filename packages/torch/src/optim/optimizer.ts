@@ -18,7 +18,7 @@ type Group<Settings> = { readonly parameters: readonly (readonly [string, Parame
 /** Per-parameter memory: the number of updates so far and tensors by name. */
 type ParameterState = { step: number; readonly tensors: Map<string, Tensor> };
 
-/** Parameters of a group that are updated together: same number of earlier updates. */
+/** Parameters of a group that are updated together: same number of earlier updates, element type and device. */
 export type UpdateBatch = {
   readonly parameters: readonly Tensor[];
   readonly gradients: readonly Tensor[];
@@ -60,26 +60,26 @@ export abstract class Optimizer<Settings extends { learningRate: number }> {
   }
 
   #batches(group: Group<Settings>): UpdateBatch[] {
-    const byStep = new Map<number, { names: string[]; parameters: Tensor[]; gradients: Tensor[] }>();
+    type Batch = { step: number; names: string[]; parameters: Tensor[]; gradients: Tensor[] };
+    const batches = new Map<string, Batch>();
     for (const [name, parameter] of group.parameters) {
       const gradient = parameter.grad;
       if (gradient === null) continue;
       const state = this.#stateOf(name);
       state.step += 1;
-      let entry = byStep.get(state.step);
-      if (entry === undefined) {
-        entry = { names: [], parameters: [], gradients: [] };
-        byStep.set(state.step, entry);
+      const key = `${state.step} ${parameter.dtype} ${parameter.device}`;
+      let batch = batches.get(key);
+      if (batch === undefined) {
+        batch = { step: state.step, names: [], parameters: [], gradients: [] };
+        batches.set(key, batch);
       }
-      entry.names.push(name);
-      entry.parameters.push(parameter);
-      entry.gradients.push(gradient);
+      batch.names.push(name);
+      batch.parameters.push(parameter);
+      batch.gradients.push(gradient);
     }
-    return [...byStep].map(([step, { names, parameters, gradients }]) => ({
-      step,
-      parameters,
-      gradients,
-      state: (key) => names.map((name, i) => this.#tensorOf(name, key, parameters[i] as Tensor)),
+    return [...batches.values()].map(({ names, ...batch }) => ({
+      ...batch,
+      state: (key) => names.map((name, i) => this.#tensorOf(name, key, batch.parameters[i] as Tensor)),
     }));
   }
 
@@ -126,27 +126,48 @@ export abstract class Optimizer<Settings extends { learningRate: number }> {
     return { tensors, steps };
   }
 
-  /** Restores what `stateDict` gave; copies the tensors. Throws EngineError if it belongs to other parameters. */
+  /**
+   * Restores what `stateDict` gave; copies the tensors. Throws EngineError that lists everything that does not belong to
+   * these parameters; then nothing was changed.
+   */
   loadStateDict(saved: {
     tensors: ReadonlyMap<string, Tensor>;
     steps: Readonly<Record<string, number>>;
   }): void {
     const parameters = new Map(this.groups.flatMap((group) => group.parameters));
-    const strangers = Object.keys(saved.steps).filter((name) => !parameters.has(name));
-    if (strangers.length > 0) {
+    const entries = [...saved.tensors].map(([path, value]) => {
+      const cut = path.lastIndexOf('/');
+      return { path, name: path.slice(0, cut), key: path.slice(cut + 1), value };
+    });
+    const problems = [
+      ...Object.keys(saved.steps).flatMap((name) =>
+        parameters.has(name) ? [] : [`no parameter '${name}' here`],
+      ),
+      ...entries.flatMap(({ path, name, value }) => {
+        const like = parameters.get(name);
+        if (like === undefined || saved.steps[name] === undefined)
+          return [`'${path}' belongs to no parameter`];
+        if (`${like.shape}` === `${value.shape}`) return [];
+        return [`'${path}' has shape [${value.shape}], the parameter [${like.shape}]`];
+      }),
+    ];
+    if (problems.length > 0) {
       throw new EngineError(
-        `optimiser: the saved state belongs to other parameters: ${strangers.slice(0, 5).join(', ')}`,
+        `optimiser: the saved state does not fit; nothing was loaded.\n  ${problems.join('\n  ')}`,
       );
     }
     this.disposeState();
     for (const [name, step] of Object.entries(saved.steps)) this.#stateOf(name).step = step;
-    for (const [path, value] of saved.tensors) {
-      const cut = path.lastIndexOf('/');
-      const like = parameters.get(path.slice(0, cut));
-      if (like === undefined)
-        throw new EngineError(`optimiser: the saved state has '${path}', which is no parameter here`);
-      noGrad(() => this.#tensorOf(path.slice(0, cut), path.slice(cut + 1), like).copy_(value));
-    }
+    noGrad(() =>
+      tidy(() => {
+        for (const { name, key, value } of entries)
+          this.#tensorOf(name, key, parameters.get(name) as Parameter).copy_(value);
+      }),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.disposeState();
   }
 
   /** Frees the state tensors. */

@@ -3,6 +3,7 @@
 
 import { UsageError } from '../errors.ts';
 import * as foreach from './foreach.ts';
+import * as fused from './fused.ts';
 import {
   type NamedParameters,
   Optimizer,
@@ -19,9 +20,17 @@ export type SgdOptions = {
   nesterov: boolean;
   /** L2 penalty, added to the gradient. */
   weightDecay: number;
+  /** Use the engine's fused kernel where there is one; the numbers agree to rounding. */
+  fused: boolean;
 };
 
-const DEFAULTS: SgdOptions = { learningRate: 1e-2, momentum: 0, nesterov: false, weightDecay: 0 };
+const DEFAULTS: SgdOptions = {
+  learningRate: 1e-2,
+  momentum: 0,
+  nesterov: false,
+  weightDecay: 0,
+  fused: true,
+};
 
 export class SGD extends Optimizer<SgdOptions> {
   constructor(
@@ -34,6 +43,10 @@ export class SGD extends Optimizer<SgdOptions> {
     super(parameters, settings);
   }
   protected override update(batch: UpdateBatch, s: SgdOptions): void {
+    if (s.fused && fused.hasFused('sgd', batch)) {
+      fused.sgd_(batch, s);
+      return;
+    }
     let direction = batch.gradients;
     if (s.weightDecay !== 0) direction = foreach.add(direction, batch.parameters, s.weightDecay);
     if (s.momentum !== 0) {
