@@ -18,6 +18,7 @@ function encoderConfig(vit: Json): ImageEncoderConfig {
     absolutePositions: vit.use_abs_pos ?? true,
     relativePositions: vit.use_rel_pos,
     adapters: vit.adapter_train ?? false,
+    stem: 'patch',
     loraRank: 0,
   };
 }

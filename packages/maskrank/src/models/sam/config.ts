@@ -1,5 +1,5 @@
 // The numbers that make a SAM: released SAM (Kirillov 2023), SAM-Med2D (Cheng 2023, 256 px with adapters), and two small
-// networks of the same code that train on two CPU cores. A configuration is plain data and is saved beside the weights.
+// networks of the same code that train on two CPU cores from few images, helped by a convolutional stem and drawn boxes. A configuration is plain data and is saved beside the weights.
 // Not here: guessing the configuration of a weight file (checkpoint.ts).
 
 import { UsageError } from '@maskrank/torch/errors';
@@ -26,6 +26,11 @@ export type ImageEncoderConfig = {
   readonly relativePositions: boolean;
   /** SAM-Med2D's convolutional adapter beside every MLP. */
   readonly adapters: boolean;
+  /**
+   * How pixels become tokens. `patch`: one linear map of each patch, as released. `convolutions`: 3x3 convolutions that
+   * halve the image until a token is left (Xiao 2021), which learn from few images.
+   */
+  readonly stem: 'patch' | 'convolutions';
   /** Rank of low-rank updates of queries and values in every block (SAMed: 4); 0 is none. */
   readonly loraRank: number;
 };
@@ -59,6 +64,8 @@ export type SamConfig = {
   readonly decoder: DecoderConfig;
   /** Channels inside the convolutions that read a mask prompt. */
   readonly maskInChannels: number;
+  /** Whether boxes are also drawn as a mask prompt when no mask is given; released models: no. */
+  readonly boxMaps: boolean;
   /** Length of a text feature (BiomedCLIP: 512); 0 builds no text branch. */
   readonly textDim: number;
   /** How images are laid on the canvas for this family. */
@@ -100,6 +107,7 @@ function encoder(
     absolutePositions: true,
     relativePositions: true,
     adapters,
+    stem: 'patch',
     loraRank: 0,
     ...changes,
   };
@@ -116,6 +124,7 @@ function sam(name: string, backbone: Backbone): SamConfig {
     encoder: encoder(backbone, false),
     decoder: SAM_DECODER,
     maskInChannels: 16,
+    boxMaps: false,
     textDim: 512,
     geometry: 'longest-side',
     maskPrompt: 'logits',
@@ -141,22 +150,32 @@ function samMed2d(
 const SMALL_DECODER: DecoderConfig = { ...SAM_DECODER, mlpDim: 512, iouHeadDim: 128 };
 const TINY_DECODER: DecoderConfig = { ...SAM_DECODER, heads: 4, mlpDim: 256, iouHeadDim: 64 };
 
+/** What lets a small network learn from few images. */
+const FEW_IMAGES = { stem: 'convolutions' } as const;
+
 export const SAM_CONFIGS = {
   sam_vit_b: sam('sam_vit_b', VIT_B),
   sam_vit_l: sam('sam_vit_l', VIT_L),
   sam_vit_h: sam('sam_vit_h', VIT_H),
   'sam-med2d_b': samMed2d('sam-med2d_b', encoder(VIT_B, true)),
-  /** 21 million parameters. */
+  /** 21 million parameters; for fine-tuning on a GPU or overnight. */
   'sam-med2d-small': samMed2d(
     'sam-med2d-small',
-    encoder({ dim: 256, depth: 8, heads: 4, globalBlocks: [1, 3, 5, 7] }, true, { windowSize: 8 }),
-    { embedDim: 128, decoder: SMALL_DECODER },
+    encoder({ dim: 256, depth: 8, heads: 4, globalBlocks: [1, 3, 5, 7] }, true, {
+      windowSize: 8,
+      ...FEW_IMAGES,
+    }),
+    { embedDim: 128, decoder: SMALL_DECODER, boxMaps: true },
   ),
   /** 3.9 million parameters: for tests, demonstrations and machines with two cores. */
   'sam-med2d-tiny': samMed2d(
     'sam-med2d-tiny',
-    encoder({ dim: 128, depth: 6, heads: 4, globalBlocks: [1, 3, 5] }, true, { windowSize: 8, mlpRatio: 3 }),
-    { embedDim: 64, decoder: TINY_DECODER, maskInChannels: 8 },
+    encoder({ dim: 128, depth: 6, heads: 4, globalBlocks: [1, 3, 5] }, true, {
+      windowSize: 8,
+      mlpRatio: 3,
+      ...FEW_IMAGES,
+    }),
+    { embedDim: 64, decoder: TINY_DECODER, maskInChannels: 8, boxMaps: true },
   ),
 } as const satisfies Record<string, SamConfig>;
 
@@ -186,6 +205,11 @@ export function checkSamConfig(config: SamConfig): void {
     Number.isInteger(grid) && grid > 0,
     `imageSize ${config.imageSize} is not a multiple of patchSize ${config.patchSize}`,
   );
+  need(
+    e.stem === 'patch' || (Math.log2(config.patchSize) % 1 === 0 && e.dim % (config.patchSize / 2) === 0),
+    `a stem of convolutions needs a patchSize that is a power of two and encoder.dim a multiple of half of it; found ${config.patchSize} and ${e.dim}`,
+  );
+  need(!config.boxMaps || config.maskPrompt === 'probabilities', 'boxMaps needs maskPrompt probabilities');
   need(e.dim % e.heads === 0, `encoder.dim ${e.dim} is not a multiple of encoder.heads ${e.heads}`);
   need(!e.adapters || grid % 2 === 0, `adapters halve the grid, which has an odd side of ${grid} tokens`);
   need(!e.adapters || e.dim % 4 === 0, `adapters need encoder.dim divisible by 4, found ${e.dim}`);

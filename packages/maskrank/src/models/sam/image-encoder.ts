@@ -6,32 +6,11 @@ import { type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
 import { Adapter } from './adapter.ts';
 import { Attention, type Windowing } from './attention.ts';
 import { gridSize, type ImageEncoderConfig, type SamConfig } from './config.ts';
-import { MlpBlock, rows, VitLinear } from './layers.ts';
+import { MlpBlock, VitLinear } from './layers.ts';
+import { createStem } from './stem.ts';
 
 const { init } = nn;
 const EPS = 1e-6;
-
-/** Non-overlapping patches to tokens: a convolution whose stride is its kernel, done as a product of matrices. */
-class PatchEmbed extends nn.Layer {
-  readonly proj: nn.Conv2d;
-  readonly #patch: number;
-
-  constructor(patch: number, inChannels: number, dim: number) {
-    super();
-    this.#patch = patch;
-    this.proj = new nn.Conv2d(inChannels, dim, patch, { stride: patch });
-  }
-  /** x [B, 3, p H, p W] -> [B, H, W, C] */
-  override forward(x: Tensor): Tensor {
-    const p = this.#patch;
-    const [b, c, height, width] = x.shape as [number, number, number, number];
-    const patches = x
-      .reshape([b, c, height / p, p, width / p, p])
-      .permute([0, 2, 4, 1, 3, 5]) // [B, H, W, 3, p, p]
-      .reshape([b, height / p, width / p, c * p * p]);
-    return rows(patches, this.proj.weight.flatten(1), this.proj.bias);
-  }
-}
 
 /** How the blocks run; no part of it changes what is saved. */
 export type EncoderMode = {
@@ -73,7 +52,7 @@ export class Block extends nn.Module {
 }
 
 export class ImageEncoder extends nn.Layer {
-  readonly patch_embed: PatchEmbed;
+  readonly patch_embed: nn.Layer;
   readonly pos_embed: nn.Parameter | null; // [1, H, W, C]
   readonly blocks: readonly Block[];
   readonly neck: nn.Sequential;
@@ -81,9 +60,9 @@ export class ImageEncoder extends nn.Layer {
 
   constructor(config: Pick<SamConfig, 'imageSize' | 'patchSize' | 'inChannels' | 'embedDim' | 'encoder'>) {
     super();
-    const { patchSize, inChannels, embedDim, encoder } = config;
+    const { embedDim, encoder } = config;
     const grid = gridSize(config);
-    this.patch_embed = new PatchEmbed(patchSize, inChannels, encoder.dim);
+    this.patch_embed = createStem(config);
     this.pos_embed = encoder.absolutePositions ? new nn.Parameter(zeros([1, grid, grid, encoder.dim])) : null;
     this.blocks = Array.from({ length: encoder.depth }, (_, i) => {
       const windowSide = encoder.globalBlocks.includes(i) ? null : encoder.windowSize;

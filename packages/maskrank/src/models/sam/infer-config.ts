@@ -27,13 +27,27 @@ function countOf(shapes: Shapes, prefix: string): number {
   return Math.max(-1, ...numbers) + 1;
 }
 
+const stemOf = (shapes: Shapes): ImageEncoderConfig['stem'] =>
+  shapes.has('image_encoder.patch_embed.0.weight') ? 'convolutions' : 'patch';
+
+function inferPatch(shapes: Shapes, size: (key: string, dim: number) => number) {
+  const stem = 'image_encoder.patch_embed';
+  if (stemOf(shapes) === 'patch') {
+    return { patchSize: size(`${stem}.proj.weight`, 2), inChannels: size(`${stem}.proj.weight`, 1) };
+  }
+  const convolutions = [...shapes].filter(
+    ([key, { shape }]) => key.startsWith(`${stem}.`) && shape.length === 4,
+  );
+  return { patchSize: 2 ** convolutions.length, inChannels: size(`${stem}.0.weight`, 1) };
+}
+
 function inferEncoder(
   shapes: Shapes,
   size: (key: string, dim: number) => number,
   grid: number,
 ): ImageEncoderConfig {
   const blocks = 'image_encoder.blocks';
-  const dim = size('image_encoder.patch_embed.proj.weight', 0);
+  const dim = size('image_encoder.pos_embed', 3);
   const depth = countOf(shapes, blocks);
   const sides = Array.from({ length: depth }, (_, i) => (size(`${blocks}.${i}.attn.rel_pos_h`, 0) + 1) / 2);
   const isGlobal = (side: number) => side === grid;
@@ -49,6 +63,7 @@ function inferEncoder(
     absolutePositions: true,
     relativePositions: true,
     adapters: shapes.has(`${blocks}.0.Adapter.norm.weight`),
+    stem: stemOf(shapes),
     loraRank: shapes.get(`${blocks}.0.attn.lora.q.a`)?.shape[0] ?? 0,
   };
 }
@@ -71,14 +86,14 @@ const SAME_BACKBONE = ['dim', 'depth', 'heads', 'adapters'] as const;
 /** The configuration that fits these tensors. `source` opens the message of an error. */
 export function inferSamConfig(shapes: Shapes, source: string): SamConfig {
   const size = reader(shapes, source);
-  const patchSize = size('image_encoder.patch_embed.proj.weight', 2);
+  const { patchSize, inChannels } = inferPatch(shapes, size);
   const grid = size('image_encoder.pos_embed', 1);
   const encoder = inferEncoder(shapes, size, grid);
   const decoder = inferDecoder(shapes, size);
   const sizes = {
     imageSize: grid * patchSize,
     patchSize,
-    inChannels: size('image_encoder.patch_embed.proj.weight', 1),
+    inChannels,
     embedDim: size('image_encoder.neck.0.weight', 0),
     maskInChannels: size('prompt_encoder.mask_downscaling.3.weight', 0),
     textDim: shapes.get('prompt_encoder.text_proj.weight')?.shape[1] ?? SAM_CONFIGS.sam_vit_b.textDim,

@@ -5,6 +5,7 @@
 
 import { cat, type Generator, nn, randn, stack, type Tensor, zeros } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
+import { boxMap } from './box-map.ts';
 import { gridSize, type SamConfig } from './config.ts';
 import { Gelu } from './layers.ts';
 
@@ -61,7 +62,7 @@ class TextProjection extends nn.Linear {
 
 export type PromptEncoderConfig = Pick<
   SamConfig,
-  'imageSize' | 'patchSize' | 'embedDim' | 'maskInChannels' | 'textDim'
+  'imageSize' | 'patchSize' | 'embedDim' | 'maskInChannels' | 'boxMaps' | 'textDim'
 >;
 
 export class PromptEncoder extends nn.Module {
@@ -111,7 +112,7 @@ export class PromptEncoder extends nn.Module {
       tokens.length > 0
         ? cat(tokens, 1)
         : zeros([n, 0, weight.size(1)], { dtype: weight.dtype, device: weight.device });
-    return { sparse, dense: this.#dense(masks, n) };
+    return { sparse, dense: this.#dense(prompts, n) };
   }
 
   /** Encoding of the grid's places, [1, C, G, G]. */
@@ -178,9 +179,18 @@ export class PromptEncoder extends nn.Module {
     return weight.unsqueeze(0).expand([n, count, weight.size(1)]);
   }
 
-  #dense(masks: Tensor | undefined, n: number): Tensor {
+  /** The mask; else the boxes drawn, if the configuration wants that; else the embedding of no mask. */
+  #dense({ masks, boxes, boxPresent }: PromptTensors, n: number): Tensor {
     if (masks !== undefined) return this.mask_downscaling.forward(masks);
+    const { boxMaps, embedDim, imageSize } = this.#config;
     const side = gridSize(this.#config);
-    return this.no_mask_embed.weight.view([1, -1, 1, 1]).expand([n, this.#config.embedDim, side, side]);
+    const none = this.no_mask_embed.weight.view([1, -1, 1, 1]).expand([n, embedDim, side, side]);
+    if (!boxMaps || boxes === undefined) return none;
+    const cells = 4 * side;
+    const map = boxMap(boxes.view([n, -1, 4]), boxPresent, { cells, cell: imageSize / cells });
+    const drawn = this.mask_downscaling.forward(map); // [N, C, G, G]
+    if (boxPresent === undefined) return drawn;
+    const some = boxPresent.amax([1]).view([n, 1, 1, 1]);
+    return drawn.mul(some).add(none.mul(some.rsub(1)));
   }
 }

@@ -10,7 +10,8 @@ import {
   zeros,
 } from '@maskrank/torch';
 import { afterAll, describe, expect, it } from 'vitest';
-import { pickBest, pickHead } from '../../../src/models/sam/index.ts';
+import { boxMap } from '../../../src/models/sam/box-map.ts';
+import { pickBest, pickHead, SAM_CONFIGS } from '../../../src/models/sam/index.ts';
 import { distance, images, smallSam } from './small.ts';
 
 const sam = smallSam();
@@ -241,5 +242,41 @@ describe('mask decoder', () => {
     for (let i = 0; i < 3; i++) step();
     expect(memory().tensors).toBe(before);
     sam.zeroGrad();
+  });
+});
+
+describe('boxes drawn as a mask prompt', () => {
+  it('each cell holds the part of it that boxes cover; absent boxes cover nothing', () => {
+    tidy(() => {
+      const list = fromTypedArray(Float32Array.of(2, 4, 8, 6, 0, 0, 16, 16), [1, 2, 4]);
+      const present = fromTypedArray(Float32Array.of(1, 0), [1, 2]);
+      const map = boxMap(list, present, { cells: 4, cell: 4 });
+      expect(map.shape).toEqual([1, 1, 4, 4]);
+      expect([...map.toFloat32Array()]).toEqual([0, 0, 0, 0, 0.25, 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+      expect(boxMap(list, undefined, { cells: 4, cell: 4 }).amin().item()).toBe(1);
+    });
+  });
+
+  it('is what the mask prompt would be; a given mask wins, and a sample without a box gets no map', () => {
+    tidy(() => {
+      const { prompt_encoder: encoder } = sam;
+      const map = boxMap(boxes(2).unsqueeze(1), undefined, { cells: 16, cell: 4 });
+      const drawn = encoder.forward({ boxes: boxes(2) }).dense;
+      expect(distance(drawn, encoder.forward({ masks: map }).dense)).toBe(0);
+      const masks = zeros([2, 1, 16, 16]);
+      expect(
+        distance(encoder.forward({ boxes: boxes(2), masks }).dense, encoder.forward({ masks }).dense),
+      ).toBe(0);
+      const boxPresent = fromTypedArray(Float32Array.of(1, 0), [2, 1]);
+      const { dense } = encoder.forward({ boxes: boxes(2).unsqueeze(1), boxPresent });
+      expect(distance(dense.slice(0, 0, 1), drawn.slice(0, 0, 1))).toBeLessThan(1e-6);
+      expect(distance(dense.slice(0, 1, 2), encoder.forward({}).dense)).toBeLessThan(1e-6);
+    });
+  });
+
+  it('is off in the released configurations', () => {
+    for (const name of ['sam_vit_b', 'sam_vit_l', 'sam_vit_h', 'sam-med2d_b'] as const) {
+      expect([SAM_CONFIGS[name].boxMaps, SAM_CONFIGS[name].encoder.stem]).toEqual([false, 'patch']);
+    }
   });
 });
