@@ -34,7 +34,8 @@ export function toCanvas(image: Image, options: CanvasOptions): CanvasImage {
   const side = options.imageSize;
   const { channels } = image;
   const data = new Uint8Array(side * side * channels);
-  const fill = options.normalisation.mean.map(Math.round);
+  const { mean, order } = options.normalisation;
+  const fill = (order === 'bgr' ? [...mean].reverse() : mean).map(Math.round); // as the image's channels: red, green, blue
   for (let i = 0; i < data.length; i++) data[i] = fill[channels === 1 ? 1 : i % 3] as number;
   const { x0, y0 } = geometry.placed;
   for (let y = 0; y < placedImage.height; y++) {

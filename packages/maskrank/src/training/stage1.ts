@@ -104,56 +104,61 @@ export async function finetune(
     };
   };
 
-  const steps = await runLoop(
-    {
-      ...options.loop,
-      stage: 'stage1',
-      totalSteps: stage1Steps(config, cases.length),
-      state: {
-        parameters: trained,
-        optimizer,
-        extra: { ...(average ? { average } : {}), ...(best ? { best } : {}) },
+  const takeStep = async (step: number): Promise<StepReport> => {
+    const start = performance.now();
+    const random = stepStream(seed, stream, step);
+    const chosen = batchOf(seed, stream, step, config.batchSize, cases.length).map(
+      (i) => cases[i] as TrainingCase,
+    );
+    const batch = makeBatch(chosen, options.batch, random);
+    const data = performance.now() - start;
+    seedEngine(seed, stream, step);
+    optimizer.scaleLearningRate(schedule(step));
+    sam.train();
+    sam.mask_decoder.dropoutP = options.decoderDropout;
+    const { losses, ms } = tidy(() => {
+      const tensors = toTensors(batch, options.batch.layout, options.device);
+      return stepOn(sam, tensors, optimizer, trained, options, random);
+    });
+    sam.mask_decoder.dropoutP = 0;
+    if (average) averageInto(average, trained, config.ema);
+    const learningRate = config.learningRate * schedule(step);
+    const images = batch.size;
+    const report = { losses, ms: { data, ...ms }, images, learningRate, epoch: (step + 1) / perEpoch };
+    return { ...report, ...(await validateAt(step)) };
+  };
+
+  try {
+    const steps = await runLoop(
+      {
+        ...options.loop,
+        stage: 'stage1',
+        totalSteps: stage1Steps(config, cases.length),
+        state: {
+          parameters: trained,
+          optimizer,
+          extra: { ...(average ? { average } : {}), ...(best ? { best } : {}) },
+        },
+        checkpointEverySteps: config.checkpointEverySteps,
+        logEverySteps: config.logEverySteps,
+        facts: () => record,
+        onRestore: (facts) => {
+          if (facts.step > 0)
+            Object.assign(record, {
+              bestValidation: facts.bestValidation ?? null,
+              bestEpoch: facts.bestEpoch ?? 0,
+            });
+        },
       },
-      checkpointEverySteps: config.checkpointEverySteps,
-      logEverySteps: config.logEverySteps,
-      facts: () => record,
-      onRestore: (facts) => {
-        if (facts.step > 0)
-          Object.assign(record, {
-            bestValidation: facts.bestValidation ?? null,
-            bestEpoch: facts.bestEpoch ?? 0,
-          });
-      },
-    },
-    async (step) => {
-      const start = performance.now();
-      const random = stepStream(seed, stream, step);
-      const chosen = batchOf(seed, stream, step, config.batchSize, cases.length).map(
-        (i) => cases[i] as TrainingCase,
-      );
-      const batch = makeBatch(chosen, options.batch, random);
-      const data = performance.now() - start;
-      seedEngine(seed, stream, step);
-      optimizer.scaleLearningRate(schedule(step));
-      sam.train();
-      sam.mask_decoder.dropoutP = options.decoderDropout;
-      const { losses, ms } = tidy(() => {
-        const tensors = toTensors(batch, options.batch.layout, options.device);
-        return stepOn(sam, tensors, optimizer, trained, options, random);
-      });
-      sam.mask_decoder.dropoutP = 0;
-      if (average) averageInto(average, trained, config.ema);
-      const learningRate = config.learningRate * schedule(step);
-      const images = batch.size;
-      const report = { losses, ms: { data, ...ms }, images, learningRate, epoch: (step + 1) / perEpoch };
-      return { ...report, ...(await validateAt(step)) };
-    },
-  );
-  if (best && record.bestValidation !== null) copyInto(trained, best);
-  else if (average) copyInto(trained, average);
-  optimizer.disposeState();
-  for (const tensors of [average, best]) for (const tensor of tensors?.values() ?? []) tensor.dispose();
-  return { steps, bestValidation: record.bestValidation };
+      takeStep,
+    );
+    if (best && record.bestValidation !== null) copyInto(trained, best);
+    else if (average) copyInto(trained, average);
+    return { steps, bestValidation: record.bestValidation };
+  } finally {
+    optimizer.disposeState();
+    for (const tensors of [average, best]) for (const tensor of tensors?.values() ?? []) tensor.dispose();
+  }
 }
 
 type BatchTensors = ReturnType<typeof toTensors>;

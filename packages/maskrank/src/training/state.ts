@@ -107,6 +107,16 @@ function restoreGroup(
       `${path}: ${group} of another model: ${missing.length} missing (${missing.slice(0, 3).join(', ')}), ${unexpected.length} unexpected (${unexpected.slice(0, 3).join(', ')}). Use the configuration the run was begun with, or a new --run folder.`,
     );
   }
+  const reshaped = [...targets].flatMap(([key, target]) => {
+    const { shape } = saved.get(prefix + key) as TensorData;
+    const same = shape.length === target.ndim && shape.every((size, i) => size === target.shape[i]);
+    return same ? [] : [`${key} is [${shape}], needed: [${target.shape}]`];
+  });
+  if (reshaped.length > 0) {
+    throw new DataError(
+      `${path}: ${group} of another model: ${reshaped.length} of another shape (${reshaped.slice(0, 3).join('; ')}). Use the configuration the run was begun with, or a new --run folder.`,
+    );
+  }
   for (const [key, target] of targets) target.copy_(fromTensorData(saved.get(prefix + key) as TensorData));
 }
 

@@ -4,31 +4,20 @@ import { fromTypedArray, Generator, type Tensor } from '@maskrank/torch';
 import type { EmbeddingSource } from '../../src/alignment/embedding-source.ts';
 import type { AlignUnit, PolicyOptions } from '../../src/alignment/policy.ts';
 import type { Mask } from '../../src/imaging/types.ts';
-import { createSam, type Sam, type SamConfig } from '../../src/models/sam/index.ts';
+import { createSam, type Sam, type SamConfig, samConfig } from '../../src/models/sam/index.ts';
 import { type Config, defaultConfig } from '../../src/run/config.ts';
 import { Random } from '../../src/util/random.ts';
 
 export const SIDE = 64;
 
+const base = samConfig('sam_vit_b');
 export const TOY_CONFIG: SamConfig = {
+  ...base,
   name: 'toy',
   imageSize: SIDE,
   patchSize: 16,
-  inChannels: 3,
   embedDim: 16,
-  encoder: {
-    dim: 16,
-    depth: 1,
-    heads: 2,
-    mlpRatio: 2,
-    windowSize: 4,
-    globalBlocks: [0],
-    qkvBias: true,
-    absolutePositions: true,
-    relativePositions: true,
-    adapters: false,
-    loraRank: 0,
-  },
+  encoder: { ...base.encoder, dim: 16, depth: 1, heads: 2, mlpRatio: 2, windowSize: 4, globalBlocks: [0] },
   decoder: { depth: 1, heads: 2, mlpDim: 16, multimaskOutputs: 3, iouHeadDepth: 2, iouHeadDim: 8 },
   maskInChannels: 4,
   textDim: 0,
