@@ -6,6 +6,7 @@ import { readSafetensors, writeSafetensors } from '@maskrank/torch/io';
 import { fileHash } from '../datasets/hash.ts';
 import { loadSam } from '../models/sam/checkpoint.ts';
 import { createSam, Sam, type SamConfig } from '../models/sam/index.ts';
+import { overlapWarnings, resolveWeights } from '../models/weights/index.ts';
 import type { PromptLayout } from '../prompting/collate.ts';
 import type { Config } from '../run/config.ts';
 import { type ArtefactHeader, headerFromMetadata, headerToMetadata } from '../run/header.ts';
@@ -32,15 +33,17 @@ export function recipeOf({ canvas, layout, classes }: Workspace, config: Config)
 
 /** The model that stage 1 starts from: the configured weights, else random ones drawn from the run's seed. */
 export async function startingModel(
-  { architecture, device }: Workspace,
+  { architecture, dataset, device }: Workspace,
   config: Config,
   warn: (text: string) => void,
 ): Promise<Sam> {
   const seed = new Random(`${config.seed}/weights`).int(0, 0x7fffffff);
+  const { weights } = config.model;
+  if (weights !== null) for (const text of overlapWarnings(dataset.dataset, weights)) warn(text);
   const sam =
-    config.model.weights === null
+    weights === null
       ? createSam(architecture, Generator.seeded(seed))
-      : await loadSam(config.model.weights, {
+      : await loadSam(await resolveWeights(weights), {
           config: architecture,
           generator: Generator.seeded(seed),
           warn,

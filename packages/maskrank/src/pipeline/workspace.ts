@@ -61,7 +61,7 @@ export async function openWorkspace(
   setThreads(config.threads > 0 ? config.threads : availableParallelism());
   const device = resolveDevice(config);
   if (run.mode !== 'read') await run.setEngine(`libtorch ${engineVersion().version} on ${device}`);
-  const layout = promptLayout(config, architecture, classes);
+  const layout = promptLayout(config, classes);
   return {
     dataset,
     splits,
@@ -75,21 +75,10 @@ export async function openWorkspace(
 }
 
 /** Slots for prompts: as many as any class may need. */
-function promptLayout(
-  config: Config,
-  architecture: SamConfig,
-  classes: readonly DatasetClass[],
-): PromptLayout {
-  const { prompts, model } = config;
+function promptLayout(config: Config, classes: readonly DatasetClass[]): PromptLayout {
+  const { prompts } = config;
   const boxes = prompts.boxes ? Math.max(...classes.map((c) => maxBoxes(config, c))) : 0;
-  const asMask = (prompts.boxAsMask ?? model.weights === null) && boxes > 0;
-  const stride = 4; // SAM's mask prompts and low-resolution logits are a quarter of the canvas
-  const values = architecture.maskPrompt === 'probabilities' ? ([0, 1] as const) : ([-4, 4] as const);
-  return {
-    points: prompts.points + prompts.negativePoints,
-    boxes,
-    ...(asMask ? { boxMask: { side: architecture.imageSize / stride, stride, values } } : {}),
-  };
+  return { points: prompts.points + prompts.negativePoints, boxes };
 }
 
 /** The named architecture with the configuration's changes. */

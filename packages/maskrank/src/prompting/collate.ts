@@ -1,29 +1,14 @@
 // Prompts of a batch as the model's tensors, with the same number of slots for every sample of a run, so that a case's
 // result does not depend on which others share its batch. Slots that nothing fills are padding, which SAM was trained with.
 
-import { fromTypedArray, type Tensor } from '@maskrank/torch';
+import { fromTypedArray } from '@maskrank/torch';
 import { boxToCanvas, type Geometry, pointToCanvas } from '../imaging/geometry.ts';
 import type { Box, Point } from '../imaging/types.ts';
 import type { PromptTensors } from '../models/sam/index.ts';
 import type { Prompt } from './prompt.ts';
 
 /** Slots of a run: the most points and boxes a prompt may have. */
-export type PromptLayout = {
-  readonly points: number;
-  readonly boxes: number;
-  /** Boxes are also drawn into the model's mask prompt; absent: that prompt is left alone. */
-  readonly boxMask?: BoxMask;
-};
-
-/** How boxes are drawn into a mask prompt. */
-export type BoxMask = {
-  /** Side of the mask prompt, pixels. */
-  readonly side: number;
-  /** Canvas pixels to one of its pixels. */
-  readonly stride: number;
-  /** Values outside and inside, as the model takes masks: probabilities or logits. */
-  readonly values: readonly [outside: number, inside: number];
-};
+export type PromptLayout = { readonly points: number; readonly boxes: number };
 
 /** Boxes and points in canvas pixels. */
 export type CanvasPrompt = { readonly boxes: readonly Box[]; readonly points: readonly Point[] };
@@ -42,32 +27,7 @@ export function collatePrompts(prompts: readonly CanvasPrompt[], layout: PromptL
   return {
     ...(layout.points > 0 ? pointTensors(prompts, n, layout.points) : {}),
     ...(layout.boxes > 0 ? boxTensors(prompts, n, layout.boxes) : {}),
-    ...(layout.boxMask === undefined ? {} : { masks: boxMasks(prompts, layout.boxMask, layout.boxes) }),
   };
-}
-
-/**
- * The boxes filled into mask prompts [N, 1, side, side]. SAM's box tokens say where a box is only through attention that takes
- * many images to learn; a mask prompt says it at every place, so that a small network from random weights can use it at once.
- */
-function boxMasks(
-  prompts: readonly CanvasPrompt[],
-  { side, stride, values }: BoxMask,
-  slots: number,
-): Tensor {
-  const [outside, inside] = values;
-  const data = new Float32Array(prompts.length * side * side).fill(outside);
-  const edge = (v: number): number => Math.min(side, Math.max(0, Math.round(v / stride)));
-  for (const [row, { boxes }] of prompts.entries()) {
-    for (const box of boxes.slice(0, slots)) {
-      const [x0, x1] = [edge(box.x0), edge(box.x1)];
-      for (let y = edge(box.y0); y < edge(box.y1); y++) {
-        const start = (row * side + y) * side;
-        data.fill(inside, start + x0, start + x1);
-      }
-    }
-  }
-  return fromTypedArray(data, [prompts.length, 1, side, side]);
 }
 
 /** Point slots of N prompts, padded. */

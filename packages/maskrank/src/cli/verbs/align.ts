@@ -1,5 +1,7 @@
 // `maskrank align`: stage 2 in rounds of proposals and judgements, and the controls beside it.
 
+import { UsageError } from '@maskrank/torch/errors';
+import { words } from '../option-values.ts';
 import { textTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 
@@ -19,6 +21,11 @@ The controls (continued stage 1, best-only, threshold, ceiling) say how much of 
   ],
   options: {
     annotator: { value: 'WHO', choices: ['virtual', 'recorded'], describe: 'who judges; default virtual' },
+    controls: {
+      value: 'LIST',
+      describe: 'which controls to run; default continued,best-only,threshold,ceiling',
+      parse: words,
+    },
     noControls: { describe: 'leave the controls out' },
     restart: { describe: 'discard what stage 2 and the controls did and begin anew' },
   },
@@ -35,6 +42,13 @@ The controls (continued stage 1, best-only, threshold, ceiling) say how much of 
     const { alignJob } = await import('../../pipeline/align.ts');
     const { CONTROLS, controlJob } = await import('../../pipeline/controls.ts');
     const { restart, noControls } = context.options;
+    const names = (context.options.controls ?? Object.keys(CONTROLS)) as (keyof typeof CONTROLS)[];
+    const strange = names.find((name) => !(name in CONTROLS));
+    if (strange !== undefined) {
+      throw new UsageError(
+        `--controls: there is no control '${strange}', allowed: ${Object.keys(CONTROLS).join(', ')}`,
+      );
+    }
     const annotator = (context.options.annotator ?? 'virtual') as 'virtual' | 'recorded';
     const aligned = await runJob(context, (job) => alignJob(job, { restart, annotator }));
     context.out(`stage 2: ${aligned.steps} steps over ${aligned.units} units\nwrote ${aligned.checkpoint}`);
@@ -54,7 +68,7 @@ The controls (continued stage 1, best-only, threshold, ceiling) say how much of 
     const controls: string[] = [];
     // Controls look at the hidden masks, which a run with people's rankings need not have.
     if (!noControls && annotator === 'virtual') {
-      for (const name of Object.keys(CONTROLS) as (keyof typeof CONTROLS)[]) {
+      for (const name of names) {
         const { path } = await runJob(context, (job) => controlJob(job, name, { restart }));
         controls.push(path);
         context.out(`control ${name}: wrote ${path}`);

@@ -145,13 +145,6 @@ export const prompts = z
       .describe(
         "boxes a prompt at most, the largest regions first; none means the class's maxComponents, else 1",
       ),
-    boxAsMask: z
-      .boolean()
-      .nullable()
-      .default(null)
-      .describe(
-        'draw the boxes into the mask prompt too, so that a network from random weights can use them; none means: when no weights are given. Released weights were not trained with it',
-      ),
     points: z
       .int()
       .min(0)
