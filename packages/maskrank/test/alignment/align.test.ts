@@ -10,10 +10,12 @@ import { align } from '../../src/alignment/align.ts';
 import { OracleAnnotator } from '../../src/alignment/annotators/oracle.ts';
 import { LiveEmbeddings } from '../../src/alignment/embedding-source.ts';
 import { type Judged, judge } from '../../src/alignment/objectives/judging.ts';
+import { labelAnchor } from '../../src/alignment/objectives/labels.ts';
 import type { Active, Objective, Round } from '../../src/alignment/objectives/objective.ts';
 import { preferenceObjective } from '../../src/alignment/objectives/preference.ts';
 import { targetObjective } from '../../src/alignment/objectives/target.ts';
 import { decodeUnits, type PolicyOptions } from '../../src/alignment/policy.ts';
+import { PREFERENCE_LOSSES, type PreferenceLossKind } from '../../src/alignment/preference-loss.ts';
 import { candidateMask } from '../../src/alignment/proposals/candidates.ts';
 import { propose, readRound, roundPath, writeRound } from '../../src/alignment/proposals/round.ts';
 import { roundUnits } from '../../src/alignment/schedule.ts';
@@ -99,11 +101,25 @@ type RunOptions = {
   /** Steps done after which the process dies. */
   readonly dieAt?: number;
   readonly live?: boolean;
+  /** Weight of the loss on labelled cases. */
+  readonly labels?: number;
   readonly wrap?: <A extends Active>(objective: Objective<A>, sam: Sam) => Objective<A>;
 };
 
 const trainables = (sam: Sam, config: Config['alignment']) =>
   selectTrainable(sam, config.scope === 'decoder' ? 'decoder' : 'all');
+
+const labelled = toyUnits(12).slice(8);
+const anchorTo = (of: typeof labelled, policy: PolicyOptions, weight: number) =>
+  labelAnchor({
+    policy,
+    units: of,
+    target: (unit) => toyTruth(unit.caseId),
+    loss: { scope: 'mask' },
+    batchSize: 3,
+    weight,
+    seed: 1,
+  });
 
 async function run(o: RunOptions = {}) {
   const { folder = fresh(), totalSteps = STEPS } = o;
@@ -116,6 +132,7 @@ async function run(o: RunOptions = {}) {
     loss: config.loss,
     anchor: config.anchor.reference,
     judgedOf: judgedIn(folder, policy, config),
+    ...(o.labels === undefined ? {} : { labels: anchorTo(labelled, policy, o.labels) }),
   });
   const controller = new AbortController();
   const alarms: [Alarm['kind'], number][] = [];
@@ -263,6 +280,36 @@ describe('Eq. (5) on the toy', () => {
 });
 
 const headOf = (active: Active): number => (active as unknown as { judged: Judged }).judged.proposal.head;
+
+describe('the parts of the loss', () => {
+  const steps = { change: { refresh: { everySteps: 0 } }, totalSteps: 3 } satisfies RunOptions;
+
+  it.each(Object.keys(PREFERENCE_LOSSES) as PreferenceLossKind[])('%s trains', async (kind) => {
+    const { failure, lines, weights } = await run({ ...steps, change: { ...steps.change, loss: { kind } } });
+    expect(failure).toBeUndefined();
+    expect(lines).toHaveLength(3);
+    for (const line of lines) expect(Number.isFinite(line.losses?.preference)).toBe(true);
+    expect(weights).not.toEqual(snapshot(toySam()));
+  });
+
+  it('the anchor to the reference is weighed into the total, and off without a weight', async () => {
+    for (const reference of [0, 0.3]) {
+      const { lines } = await run({ ...steps, change: { ...steps.change, anchor: { reference } } });
+      for (const { losses: l } of lines)
+        expect(l?.total).toBeCloseTo((l?.preference as number) + reference * (l?.anchor as number), 4);
+    }
+  });
+
+  it("the anchor to labels is stage 1's loss on cases that a step draws for itself", async () => {
+    const o: RunOptions = { ...steps, labels: 0.5, change: { ...steps.change, anchor: { reference: 0 } } };
+    const whole = await run(o);
+    for (const { losses: l } of whole.lines)
+      expect(l?.total).toBeCloseTo((l?.preference as number) + 0.5 * (l?.labels as number), 4);
+    const { folder } = await run({ ...o, abortAt: 1 });
+    expect((await run({ ...o, folder })).weights).toEqual(whole.weights);
+    expect(whole.weights).not.toEqual((await run({ ...o, labels: 0.25 })).weights);
+  });
+});
 
 describe('a stopped run', () => {
   const whole = run();
