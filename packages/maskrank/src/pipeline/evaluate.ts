@@ -47,10 +47,11 @@ type Row = {
 
 const SECTIONS: readonly ConfigSection[] = ['data', 'prompts', 'evaluation'];
 
-const SOURCE_TITLES: Readonly<Record<string, string>> = {
-  self: 'prompting itself',
-  none: 'without a prompt',
-};
+/** Further rows by their configuration name ('none' would mean an empty list there). */
+const ALSO = {
+  self: { source: 'self', title: 'prompting itself' },
+  'no-prompt': { source: 'none', title: 'without a prompt' },
+} as const satisfies Readonly<Record<string, { source: PromptSource; title: string }>>;
 
 /** Every row that the run's checkpoints allow. */
 function rowsOf({ run, config }: JobContext): Row[] {
@@ -77,13 +78,13 @@ function rowsOf({ run, config }: JobContext): Row[] {
       keepMasks: false,
     }));
   const others = alsoPrompts
-    .filter((other) => other !== source)
+    .filter((other) => ALSO[other].source !== source)
     .flatMap((other) =>
       stages.map((stage) => ({
         ...stage,
         key: `${stage.key}-${other}`,
-        title: `${stage.title}, ${SOURCE_TITLES[other]}`,
-        source: other,
+        title: `${stage.title}, ${ALSO[other].title}`,
+        source: ALSO[other].source,
         threshold,
         keepMasks: false,
       })),

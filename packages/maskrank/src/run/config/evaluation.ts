@@ -8,8 +8,8 @@ export const evaluation = z
     split: z.enum(['test', 'validation']).default('test').describe('which cases are measured'),
     threshold: z.number().gt(0).lt(1).default(0.5).describe('probability from which a pixel is foreground'),
     alsoPrompts: z
-      .array(z.enum(['self', 'none']))
-      .default(['self', 'none'])
+      .array(z.enum(['self', 'no-prompt']))
+      .default(['self', 'no-prompt'])
       .describe(
         'further rows for stage 1 and 2, beside the configured prompts: the model prompting itself, and no prompt at all',
       ),
