@@ -6,6 +6,7 @@ import { metrics } from './metrics.ts';
 import { morphology } from './morphology.ts';
 import { optimisers } from './optimisers.ts';
 import { preprocess } from './preprocess.ts';
+import { samCheckpoint } from './sam-checkpoint.ts';
 import { samEndToEnd } from './sam-end-to-end.ts';
 import { samImageEncoder } from './sam-image-encoder.ts';
 import { samMaskDecoder } from './sam-mask-decoder.ts';
@@ -22,6 +23,7 @@ export const CHECKS: readonly GoldenCheck[] = [
   morphology,
   optimisers,
   preprocess,
+  samCheckpoint,
   samEndToEnd,
   samImageEncoder,
   samMaskDecoder,
