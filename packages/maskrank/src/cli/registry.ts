@@ -14,6 +14,10 @@ import { predict } from './verbs/predict.ts';
 import { propose } from './verbs/propose.ts';
 import { rate } from './verbs/rate.ts';
 import { report } from './verbs/report.ts';
+import { weightsAdd } from './verbs/weights-add.ts';
+import { weightsList } from './verbs/weights-list.ts';
+import { weightsPull } from './verbs/weights-pull.ts';
+import { weightsVerify } from './verbs/weights-verify.ts';
 
 export const registry: readonly Verb[] = [
   doctor,
@@ -22,6 +26,10 @@ export const registry: readonly Verb[] = [
   datasetSample,
   datasetVerify,
   datasetSplit,
+  weightsList,
+  weightsPull,
+  weightsAdd,
+  weightsVerify,
   finetune,
   propose,
   rate,

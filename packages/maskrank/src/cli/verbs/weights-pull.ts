@@ -1,0 +1,34 @@
+// `maskrank weights pull`: downloads registered weights; the one verb that uses the internet.
+// Not here: how (models/weights/pull.ts).
+
+import { bytesProgress } from '../bytes-progress.ts';
+import { defineVerb } from '../verb.ts';
+import { useCommand } from './weights-add.ts';
+
+export const weightsPull = defineVerb({
+  name: 'weights pull',
+  summary: 'download registered weights from their authors; a download that was cut goes on',
+  details: `https only; size and SHA-256 are checked before the weights are used. A machine without internet takes the file
+from another one: weights add. The licence is the authors' own, see weights list.`,
+  examples: [['maskrank weights pull sam_vit_b', '375 MB']],
+  args: { name: { name: 'NAME', describe: 'a registered name, see weights list' } },
+  run: async ({ args, command, progress, signal, out }) => {
+    const { WeightStore, pullWeights, sizeText } = await import('../../models/weights/index.ts');
+    const bytes = bytesProgress(progress);
+    const store = new WeightStore();
+    const { record, path, outcome } = await pullWeights(store, args.name, {
+      command,
+      signal,
+      onProgress: bytes.onProgress,
+    }).finally(bytes.end);
+    const { licence, trainedOn } = store.registration(args.name) ?? {};
+    out(
+      [
+        `${record.name}: ${outcome === 'pulled' ? 'downloaded and checked' : 'was here already, checked'}; ${sizeText(record.bytes)}`,
+        `licence ${licence}; trained on ${trainedOn}`,
+        `in ${path}`,
+      ].join('\n'),
+    );
+    return { result: { outcome, path, ...record }, next: useCommand(record) };
+  },
+});
