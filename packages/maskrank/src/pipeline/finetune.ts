@@ -20,7 +20,7 @@ import { type BatchOptions, promptsTo, type TrainingCase } from '../training/bat
 import { finetune, type Stage1Options } from '../training/stage1.ts';
 import type { Unit } from '../training/units.ts';
 import { Random } from '../util/random.ts';
-import { recipeOf, saveModel, startingModel } from './model.ts';
+import { recipeOf, saveModel, startingModel, weightsHash } from './model.ts';
 import {
   fromMaskOptions,
   type JobContext,
@@ -55,7 +55,11 @@ export async function finetuneJob(
 ): Promise<FinetuneResult> {
   const { run, config, signal } = context;
   const workspace = await openWorkspace(context, datasetDir);
-  const madeFrom = { dataset: workspace.dataset.hash, splits: splitsHash(workspace) };
+  const madeFrom = {
+    dataset: workspace.dataset.hash,
+    splits: splitsHash(workspace),
+    ...(config.model.weights === null ? {} : { weights: await weightsHash(config.model.weights) }),
+  };
   const restart = options.restart ?? false;
   const stage = await run.enterStage('stage1', config, { sections: STAGE1_SECTIONS, madeFrom, restart });
   const statePath = join(run.paths.checkpoints, 'stage1.state.safetensors');

@@ -52,6 +52,11 @@ export async function startingModel(
   return sam;
 }
 
+/** Content hash of the starting weights, by registered name or path. */
+export async function weightsHash(nameOrPath: string): Promise<string> {
+  return (await fileHash(await resolveWeights(nameOrPath))).sha256;
+}
+
 /** Saves weights, architecture and input recipe; returns the file's hash. */
 export async function saveModel(
   path: string,
