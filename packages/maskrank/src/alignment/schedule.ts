@@ -19,7 +19,7 @@ export function roundLength(config: Alignment, totalSteps: number): number {
   return everySteps > 0 ? everySteps : totalSteps;
 }
 
-/** The units of a round: all of them, or for disjoint rounds its own part of a seeded partition. */
+/** The units of a round: all of them, or for disjoint rounds its own part of a seeded partition (no more parts than units: no round is empty). */
 export function roundUnits<U>(
   units: readonly U[],
   round: number,
@@ -28,9 +28,10 @@ export function roundUnits<U>(
 ): readonly U[] {
   const { rounds, roundCount } = config.refresh;
   if (rounds !== 'disjoint') return units;
+  const parts = Math.min(roundCount, units.length);
   const order = new Random(`${seed}/stage2/partition`).shuffle(units.map((_, i) => i));
   return order
-    .filter((_, place) => place % roundCount === round % roundCount)
+    .filter((_, place) => place % parts === round % parts)
     .sort((a, b) => a - b)
     .map((i) => units[i] as U);
 }
