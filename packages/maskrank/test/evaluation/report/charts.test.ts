@@ -249,7 +249,18 @@ describe('all charts', () => {
           expect(numbers.join(' ')).not.toMatch(/NaN|Infinity|undefined/);
         }
       }),
-      { numRuns: 60 },
+      {
+        numRuns: 60,
+        // A difference of two representable values that is not.
+        examples: [
+          [
+            [
+              { label: '', x: 0, y: 4.9896007738367995e292 },
+              { label: '', x: 0, y: -Number.MAX_VALUE },
+            ],
+          ],
+        ],
+      },
     );
   });
 });

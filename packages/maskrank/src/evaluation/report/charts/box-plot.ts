@@ -5,7 +5,7 @@
 import { count, plural } from '../format.ts';
 import { coordinate as c, type Html, html } from '../html.ts';
 import { emptyFigure, figure, sentence, shorten, type Tone, xAxis } from './figure.ts';
-import { extent, linearScale, type Scale } from './scale.ts';
+import { drawable, extent, linearScale, type Scale } from './scale.ts';
 
 export type BoxValue = { readonly value: number; readonly label: string };
 
@@ -53,7 +53,7 @@ export function boxPlot({
   const rows = groups
     .map((group) => ({ group, values: group.values.filter((entry) => Number.isFinite(entry.value)) }))
     .filter(({ values }) => values.length > 0)
-    .map((row) => ({ ...row, box: boxStatistics(row.values.map((entry) => entry.value)) }));
+    .map((row) => ({ ...row, box: boxStatistics(row.values.map((entry) => drawable(entry.value))) }));
   const span = extent(rows.flatMap(({ values }) => values.map((entry) => entry.value)));
   if (span === undefined) return emptyFigure(title, 'No values to show.');
 

@@ -21,7 +21,8 @@ export type ScaleOptions = {
 
 const SMALLEST = 1e-6;
 const LARGEST = 1e100;
-const drawable = (value: number): number => Math.min(LARGEST, Math.max(-LARGEST, value));
+/** The value, cut to what differences and sums of a chart can hold. */
+export const drawable = (value: number): number => Math.min(LARGEST, Math.max(-LARGEST, value));
 
 export function linearScale({ domain, range, ticks: wanted = 5, nice = false }: ScaleOptions): Scale {
   let [low, high] = domain.map(drawable).sort((a, b) => a - b) as [number, number];
