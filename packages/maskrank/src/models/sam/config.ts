@@ -175,7 +175,7 @@ export const SAM_CONFIGS = {
       mlpRatio: 3,
       ...FEW_IMAGES,
     }),
-    { embedDim: 64, decoder: TINY_DECODER, maskInChannels: 8, boxMaps: true },
+    { embedDim: 64, decoder: TINY_DECODER, boxMaps: true },
   ),
 } as const satisfies Record<string, SamConfig>;
 
