@@ -1,0 +1,61 @@
+// Proposals of one's own: the current mask, the same grown, shrunk and smoothed. Any four masks a case will do; stage 2 only
+// asks where they differ. Written with engine operators, so it runs on the GPU as well.
+// Shapes: B units, K = 4 candidates, S canvas side in px. Run: node scripts/example.mjs custom-generator
+
+import { fileURLToPath } from 'node:url';
+import { cat, noGrad, op, setThreads, type Tensor, tidy } from '@maskrank/torch';
+import * as mr from 'maskrank';
+import { learn } from './finetune-60-lines.ts';
+import { embedOnce, LAYOUT, paint } from './toy.ts';
+
+const maxPool = op('aten::max_pool2d');
+const grow = (mask: Tensor, radius: number): Tensor =>
+  maxPool(mask, [2 * radius + 1, 2 * radius + 1], [1, 1], [radius, radius]);
+const shrink = (mask: Tensor, radius: number): Tensor => grow(mask.rsub(1), radius).rsub(1);
+
+/** [B, 1, S, S], 0 and 1 -> [B, K, S, S]. The first is the current mask, as in the generators that come with maskrank. */
+export function variants(current: Tensor): Tensor {
+  const opened = grow(shrink(current, 2), 2);
+  return cat([current, grow(current, 1), shrink(current, 1), opened], 1);
+}
+
+/** Proposals of `units` from the policy as it stands, as `propose` makes them. */
+export function proposeVariants(units: readonly mr.AlignUnit[], policy: mr.PolicyOptions): mr.Proposal[] {
+  const side = policy.sam.config.imageSize;
+  const size = mr.CANDIDATES * side * side;
+  const { bytes, heads } = tidy(() =>
+    noGrad(() => {
+      const { decoded } = mr.decodeUnits(policy, units);
+      const { masks, head } = mr.pickBest(decoded);
+      const current = mr.logitsToCanvas(masks, side).gt(0).to('float32');
+      return {
+        bytes: variants(current).gt(0.5).toTypedArray() as Uint8Array,
+        heads: head.toTypedArray() as BigInt64Array,
+      };
+    }),
+  );
+  return units.map(({ caseId, classId }, i) => {
+    const masks = bytes.subarray(i * size, (i + 1) * size);
+    const candidates = mr.packCandidates(masks, mr.CANDIDATES, side, side);
+    const regionPx = mr.regionSize(candidates);
+    // `head`: the mask head that was proposed from; the loss compares this one.
+    return {
+      caseId,
+      classId,
+      candidates,
+      head: Number(heads[i]),
+      regionPx,
+      hash: mr.candidatesHash(candidates),
+    };
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  setThreads(1);
+  const pictures = paint(0, 48);
+  const sam = learn(pictures, Number(process.argv[2] ?? 100));
+  const units = pictures.map(({ prompt }, i) => ({ caseId: String(i), classId: 1, prompt }));
+  const policy = { sam, embeddings: embedOnce(sam, pictures), layout: LAYOUT, device: 'cpu' };
+  for (const { caseId, regionPx } of proposeVariants(units, policy))
+    console.log(`picture ${caseId}: the candidates differ in ${regionPx} px`);
+}

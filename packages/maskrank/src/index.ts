@@ -1,0 +1,143 @@
+// The public library of maskrank, in the order of the data's way. What is not exported here may change without notice.
+// Tensors, modules and optimisers come from `@maskrank/torch`; errors from both. Not here: the command line (cli/).
+// biome-ignore-all assist/source/organizeImports: the order is the way of the data
+
+export { DataError, EngineError, UsageError } from '@maskrank/torch/errors';
+
+// Random streams: every function that draws takes one.
+export { Random } from './util/random.ts';
+
+// Images: plain typed arrays, and the way to the model's canvas and back.
+export type { Box, FloatMap, Image, LabelMap, Mask, Point, Size } from './imaging/types.ts';
+export {
+  encodePng,
+  type LoadedImage,
+  readImage,
+  readLabelMap,
+  readMask,
+  writeImagePng,
+  writeLabelMapPng,
+  writeMaskPng,
+} from './formats/raster.ts';
+export {
+  boxToCanvas,
+  boxToOriginal,
+  createGeometry,
+  type Geometry,
+  type GeometryRule,
+  imageToCanvas,
+  maskToCanvas,
+  maskToOriginal,
+  pointToCanvas,
+  pointToOriginal,
+} from './imaging/geometry.ts';
+export { NORMALISATIONS, type Normalisation } from './imaging/normalise.ts';
+export { type AugmentOptions, augment, DEFAULT_AUGMENTATION } from './imaging/augment.ts';
+export { boxesOfComponents, boxIou, boxOfMask } from './imaging/boxes.ts';
+export { keepLargest, labelComponents } from './imaging/components.ts';
+export { CLASS_COLOURS, COLOURS, type Colour, drawOverlay, type Layer, panel } from './imaging/overlay.ts';
+
+// Datasets: reading, importing, checking, dividing, painting.
+export * from './datasets/index.ts';
+
+// The model.
+export * from './models/sam/index.ts';
+export { attachLora, mergeLora, selectTrainable, type TrainableScope } from './models/lora.ts';
+
+// Prompts.
+export type { Prompt, PromptSource } from './prompting/prompt.ts';
+export { openPromptStore, type PromptLine, promptLine, readPrompts } from './prompting/prompt-store.ts';
+export { type FromMaskOptions, promptFromMask } from './prompting/from-mask.ts';
+export {
+  type CanvasPrompt,
+  collatePrompts,
+  type PromptLayout,
+  promptToCanvas,
+} from './prompting/collate.ts';
+
+// Stage 1.
+export { type CanvasOptions, toCanvas } from './training/canvas.ts';
+export {
+  diceLoss,
+  focalLoss,
+  maskIouLoss,
+  type SegmentationLossOptions,
+  segmentationLoss,
+} from './training/losses.ts';
+export { finetune, type Stage1Options } from './training/stage1.ts';
+
+// Stage 2: the candidates, who judges them, what is minimised, the loop.
+export {
+  type AlignUnit,
+  type DecodedBatch,
+  decodeUnits,
+  logitsOf,
+  type PolicyOptions,
+} from './alignment/policy.ts';
+export { type EmbeddingSource, LiveEmbeddings } from './alignment/embedding-source.ts';
+export { EmbeddingCache, networkInput } from './alignment/embeddings.ts';
+export {
+  type Candidates,
+  candidateMask,
+  candidatesHash,
+  packCandidates,
+  regionSize,
+} from './alignment/proposals/candidates.ts';
+export {
+  type CandidateGenerator,
+  GENERATORS,
+  type GeneratorContext,
+  type GeneratorName,
+  generate,
+} from './alignment/proposals/generators.ts';
+export { type Proposal, propose, readRound, roundPath, writeRound } from './alignment/proposals/round.ts';
+export type { Annotator, Answer, Question } from './alignment/annotators/annotator.ts';
+export { maskIou, OracleAnnotator, type OracleOptions } from './alignment/annotators/oracle.ts';
+export { openRatings, type RatingLine, ratingKey, recordedAnnotator } from './alignment/ratings.ts';
+export { type Betas, CANDIDATES, rankingCoefficients, ratingCoefficients } from './alignment/coefficients.ts';
+export { type Judged, judge, type RoundCounts, type SkipOptions } from './alignment/objectives/judging.ts';
+export {
+  PREFERENCE_LOSSES,
+  type PreferenceLossKind,
+  REDUCTIONS,
+  reward,
+  scores,
+} from './alignment/preference-loss.ts';
+export { diffusionDpoLoss, dpoLoss, PAIR_LOSSES, type PairLogps } from './alignment/pair-losses.ts';
+export type { Active, Objective, ObjectiveLoss, Round } from './alignment/objectives/objective.ts';
+export { type PreferenceOptions, preferenceObjective } from './alignment/objectives/preference.ts';
+export { type TargetOptions, targetObjective } from './alignment/objectives/target.ts';
+export { alignSteps, roundUnits } from './alignment/schedule.ts';
+export { type Alarm, roundAlarms, stepAlarms } from './alignment/alarms.ts';
+export { type AlignOptions, align } from './alignment/align.ts';
+
+// Measuring.
+export { countOverlap, dice, EMPTIES_POLICIES, type EmptiesPolicy, iou } from './evaluation/overlap.ts';
+export {
+  averageSurfaceDistance,
+  type Grid,
+  gridOf,
+  robustHausdorff,
+  surfaceDice,
+  surfaceDistances,
+} from './evaluation/surface-distance.ts';
+export { type Measurement, type MeasureOptions, measure } from './evaluation/measure.ts';
+export { tolerance } from './evaluation/metrics.ts';
+export { type CaseResult, type Evaluation, EvaluationSchema } from './evaluation/schema.ts';
+export { bootstrapMean, pairedPermutation, wilcoxonSignedRank } from './evaluation/statistics.ts';
+export { summarise } from './evaluation/summarise.ts';
+export type { ReportInput } from './evaluation/report/input.ts';
+export { renderReport } from './evaluation/report/render.ts';
+
+// Runs: the configuration, the folder, and the jobs that the verbs of the command line are made of.
+export { type Config, configSchema, defaultConfig } from './run/config.ts';
+export { type ResolvedConfig, resolveConfig } from './run/resolve.ts';
+export { type ArtefactHeader, headerToMetadata } from './run/header.ts';
+export { readRunConfig, RunFolder, runPaths } from './run/run-folder.ts';
+export type { JobContext } from './pipeline/workspace.ts';
+export { finetuneJob } from './pipeline/finetune.ts';
+export { alignJob, proposeJob, rateJob } from './pipeline/align.ts';
+export { CONTROLS, type ControlName, controlJob } from './pipeline/controls.ts';
+export { evaluateJob } from './pipeline/evaluate.ts';
+export { type InputRecipe, loadModel } from './pipeline/model.ts';
+export { predictJob } from './pipeline/predict.ts';
