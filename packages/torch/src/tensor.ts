@@ -233,7 +233,9 @@ export class Tensor extends TensorHandle {
     return aten.silu(this);
   }
   gelu(approximate: 'none' | 'tanh' = 'none'): Tensor {
-    return aten.gelu(this, approximate);
+    // On a flat view: libtorch 1.13 with oneDNN gives wrong gradients, silently, where the incoming gradient is laid out
+    // otherwise than the input.
+    return aten.view(aten.gelu(aten.reshape(this, [-1]), approximate), this.shape);
   }
   sigmoid(): Tensor {
     return aten.sigmoid(this);

@@ -18,7 +18,7 @@ import { readJson } from '../run/files.ts';
 import type { LoopOptions } from '../training/loop.ts';
 import { finetune, lossOptionsOf } from '../training/stage1.ts';
 import { judgedRounds, roundProposals, STAGE2_SECTIONS } from './align.ts';
-import { diceOf, STAGE1_SECTIONS, stage1Options, trainingCases } from './finetune.ts';
+import { diceOf, STAGE1_SECTIONS, stage1Options, stage1Scope, trainingCases } from './finetune.ts';
 import { recipeOf, saveModel } from './model.ts';
 import { hiddenTruth, loadStage2Inputs, type Stage2Inputs, virtualAnnotator } from './stage2-inputs.ts';
 import { type JobContext, loadLabelled, presentUnits, splitIds } from './workspace.ts';
@@ -137,7 +137,7 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
       await finetune({
         ...stage1Options(context, workspace, stage1.sam, cases),
         config: training,
-        trainable: selectTrainable(stage1.sam, config.training.trainable),
+        trainable: selectTrainable(stage1.sam, stage1Scope(config)),
         stream: 'control continued',
         loop,
       });

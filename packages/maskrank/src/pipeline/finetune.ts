@@ -4,12 +4,13 @@ import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromTypedArray, noGrad, tidy } from '@maskrank/torch';
+import { UsageError } from '@maskrank/torch/errors';
 import { fileHash } from '../datasets/hash.ts';
 import { countOverlap } from '../evaluation/overlap.ts';
 import { type AugmentOptions, augment, DEFAULT_AUGMENTATION } from '../imaging/augment.ts';
 import { normaliseToPlanes } from '../imaging/normalise.ts';
 import type { Mask } from '../imaging/types.ts';
-import { selectTrainable } from '../models/lora.ts';
+import { selectTrainable, type TrainableScope } from '../models/lora.ts';
 import { logitsToCanvas, pickBest, type Sam } from '../models/sam/index.ts';
 import { type CanvasPrompt, collatePrompts } from '../prompting/collate.ts';
 import { promptFromMask } from '../prompting/from-mask.ts';
@@ -55,6 +56,11 @@ export async function finetuneJob(
 ): Promise<FinetuneResult> {
   const { run, config, signal } = context;
   const workspace = await openWorkspace(context, datasetDir);
+  if (config.training.precision === 'bfloat16' && workspace.device === 'cpu') {
+    throw new UsageError(
+      'training.precision = bfloat16 is for GPUs: on processors libtorch 1.13 ends in an illegal instruction. Use float32.',
+    );
+  }
   const madeFrom = {
     dataset: workspace.dataset.hash,
     splits: splitsHash(workspace),
@@ -68,7 +74,7 @@ export async function finetuneJob(
   const labelled = await loadLabelled(workspace, splitIds(workspace, config, 'labelled'), signal);
   const cases = trainingCases(presentUnits(workspace, labelled));
   const sam = await startingModel(workspace, config, context.warn);
-  const trainable = selectTrainable(sam, config.training.trainable);
+  const trainable = selectTrainable(sam, stage1Scope(config));
   const parameters = [...sam.parameters()].reduce((sum, p) => sum + p.numel, 0);
   if (stage.finished && existsSync(checkpoint)) {
     sam.dispose();
@@ -121,6 +127,11 @@ export function stage1Options(
     seed: config.seed,
     device: workspace.device,
   };
+}
+
+/** What stage 1 trains: prompt encoder and decoder always, the encoder as configured. */
+export function stage1Scope({ training }: Config): TrainableScope {
+  return training.trainable === 'decoder' ? 'prompts-and-decoder' : training.trainable;
 }
 
 /** Units grouped by case, in the order of the cases. */

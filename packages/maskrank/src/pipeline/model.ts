@@ -18,6 +18,8 @@ import { maxBoxes, type Workspace } from './workspace.ts';
 export type InputRecipe = {
   readonly canvas: CanvasOptions;
   readonly layout: PromptLayout;
+  /** Factor on the adapters' branch. */
+  readonly adapterScale: number;
   /** What the model was trained to outline; `maxBoxes` regions of a class at most. */
   readonly classes: readonly { readonly id: number; readonly name: string; readonly maxBoxes: number }[];
 };
@@ -27,6 +29,7 @@ export function recipeOf({ canvas, layout, classes }: Workspace, config: Config)
   return {
     canvas,
     layout,
+    adapterScale: config.model.adapterScale,
     classes: classes.map((cls) => ({ id: cls.id, name: cls.name, maxBoxes: maxBoxes(config, cls) })),
   };
 }
@@ -48,6 +51,7 @@ export async function startingModel(
           generator: Generator.seeded(seed),
           warn,
         });
+  sam.image_encoder.mode.adapterScale = config.model.adapterScale;
   sam.to(device as 'cuda');
   return sam;
 }
@@ -94,11 +98,13 @@ export async function loadModel(path: string, device: string): Promise<LoadedMod
   }
   const sam = new Sam(JSON.parse(metadata.architecture) as SamConfig);
   nn.loadStateDict(sam, tensors, { source: path });
+  const recipe = JSON.parse(metadata.recipe) as InputRecipe;
+  sam.image_encoder.mode.adapterScale = recipe.adapterScale;
   sam.to(device as 'cuda');
   sam.eval();
   return {
     sam,
-    recipe: JSON.parse(metadata.recipe) as InputRecipe,
+    recipe,
     header: headerFromMetadata(metadata),
     hash: (await fileHash(path)).sha256,
   };

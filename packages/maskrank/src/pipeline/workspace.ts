@@ -91,7 +91,11 @@ export function resolveArchitecture({ data, model }: Pick<Config, 'data' | 'mode
     ...base,
     imageSize: data.imageSize ?? base.imageSize,
     geometry: data.canvas ?? base.geometry,
-    encoder: { ...base.encoder, adapters: model.adapters ?? base.encoder.adapters },
+    encoder: {
+      ...base.encoder,
+      adapters: model.adapters ?? base.encoder.adapters,
+      loraRank: model.lora.rank,
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { EngineError } from '../errors.ts';
 import type { Environment } from './locate.ts';
+import { chooseOpenblasKernels } from './openblas-core.ts';
 import { BUILD_DIR, readAllRecords, readRecord, stillStands } from './record.ts';
 import type { EngineRecord } from './types.ts';
 
@@ -47,6 +48,7 @@ export function loadEngine(options: LoadOptions = {}): LoadedAddon {
       `loadAddon: libtorch in ${engine.libDir} has changed or gone since the addon was built (then ${engine.version}). ${SETUP}`,
     );
   }
+  chooseOpenblasKernels();
   try {
     return { exports: createRequire(import.meta.url)(file), record, file };
   } catch (error) {

@@ -12,19 +12,6 @@ export function rows(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
   return flat.view([...x.shape.slice(0, -1), weight.size(0)]);
 }
 
-/**
- * Exact GELU. The flat view matters: libtorch 1.13 with oneDNN computes a wrong gradient, silently, where the gradient that
- * comes in is laid out otherwise than x; through a flat view it always comes in row-major.
- */
-export function gelu(x: Tensor): Tensor {
-  return x.reshape([-1]).gelu().view(x.shape);
-}
-export class Gelu extends nn.Layer {
-  override forward(x: Tensor): Tensor {
-    return gelu(x);
-  }
-}
-
 /** Linear layer of a vision transformer: starts from a normal distribution cut at two deviations of 0.02, bias 0. */
 export class VitLinear extends nn.Linear {
   override resetParameters(generator: Generator): void {
@@ -55,7 +42,7 @@ export class MlpBlock extends nn.Layer {
   }
   override forward(x: Tensor): Tensor {
     const hidden = this.lin1.forward(x); // [..., hidden]
-    return this.lin2.forward(this.#activation === 'gelu' ? gelu(hidden) : hidden.relu()); // [..., C]
+    return this.lin2.forward(this.#activation === 'gelu' ? hidden.gelu() : hidden.relu()); // [..., C]
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { cat, type Generator, nn, op, type Tensor } from '@maskrank/torch';
 import type { SamConfig } from './config.ts';
-import { Gelu, gelu, Mlp, rows } from './layers.ts';
+import { Mlp, rows } from './layers.ts';
 import { TwoWayTransformer } from './two-way-transformer.ts';
 
 /** Of SAM's LayerNorm2d. */
@@ -57,9 +57,9 @@ export class MaskDecoder extends nn.Module {
     this.output_upscaling = new nn.Sequential(
       new nn.ConvTranspose2d(embedDim, embedDim / 4, 2, { stride: 2 }),
       new nn.LayerNorm2d(embedDim / 4),
-      new Gelu(),
+      new nn.GELU(),
       new nn.ConvTranspose2d(embedDim / 4, embedDim / 8, 2, { stride: 2 }),
-      new Gelu(),
+      new nn.GELU(),
     );
     this.output_hypernetworks_mlps = Array.from(
       { length: count },
@@ -106,8 +106,10 @@ export class MaskDecoder extends nn.Module {
     ];
     const n = image.size(0);
     const once = double(this.#dropChannels(image), first); // [N, L 4, C / 4]
-    const normal = gelu(nn.F.layerNorm(once, [once.size(-1)], norm.weight, norm.bias, NORM_EPS));
-    return gelu(double(this.#dropChannels(normal), second)).view([n, -1, second.weight.size(1)]);
+    const normal = nn.F.layerNorm(once, [once.size(-1)], norm.weight, norm.bias, NORM_EPS).gelu();
+    return double(this.#dropChannels(normal), second)
+      .gelu()
+      .view([n, -1, second.weight.size(1)]);
   }
 
   /** x [N, places, channels] without the channels that chance picks, the rest scaled up. */

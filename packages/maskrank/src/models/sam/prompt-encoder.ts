@@ -7,7 +7,6 @@ import { cat, type Generator, nn, randn, stack, type Tensor, zeros } from '@mask
 import { UsageError } from '@maskrank/torch/errors';
 import { boxMap } from './box-map.ts';
 import { gridSize, type SamConfig } from './config.ts';
-import { Gelu } from './layers.ts';
 
 /** Prompts of N masks, all of one image or each of its own; every field has the same N. */
 export type PromptTensors = {
@@ -85,10 +84,10 @@ export class PromptEncoder extends nn.Module {
     this.mask_downscaling = new nn.Sequential(
       new nn.Conv2d(1, maskInChannels / 4, 2, { stride: 2 }),
       new nn.LayerNorm2d(maskInChannels / 4),
-      new Gelu(),
+      new nn.GELU(),
       new nn.Conv2d(maskInChannels / 4, maskInChannels, 2, { stride: 2 }),
       new nn.LayerNorm2d(maskInChannels),
-      new Gelu(),
+      new nn.GELU(),
       new nn.Conv2d(maskInChannels, embedDim, 1),
     );
     this.no_mask_embed = new nn.Embedding(1, embedDim);

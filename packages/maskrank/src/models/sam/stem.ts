@@ -4,7 +4,7 @@
 
 import { nn, type Tensor } from '@maskrank/torch';
 import type { SamConfig } from './config.ts';
-import { Gelu, rows } from './layers.ts';
+import { rows } from './layers.ts';
 
 /** Non-overlapping patches to tokens: a convolution whose stride is its kernel, done as a product of matrices. */
 class PatchEmbed extends nn.Layer {
@@ -39,7 +39,7 @@ class ConvolutionStem extends nn.Sequential {
         .flatMap((width, i) => [
           new nn.Conv2d(widths[i] as number, width, 3, { stride: 2, padding: 1, bias: false }),
           new nn.LayerNorm2d(width),
-          new Gelu(),
+          new nn.GELU(),
         ]),
     );
   }
