@@ -237,6 +237,7 @@ const valueNames: Record<Leaf['kind'], (leaf: Leaf) => string> = {
   integer: () => 'integer',
   number: () => 'number',
   text: () => 'text',
+  choices: (leaf) => leaf.choices.join(','),
   integers: () => 'list',
   numbers: () => 'list',
 };

@@ -8,7 +8,15 @@ import { configSchema } from './config.ts';
 import { flagName } from './flag-name.ts';
 
 /** What a value may be. Numbers in a list are written `1,2,3`; `none` stands for null. */
-export type LeafKind = 'boolean' | 'integer' | 'number' | 'choice' | 'text' | 'integers' | 'numbers';
+export type LeafKind =
+  | 'boolean'
+  | 'integer'
+  | 'number'
+  | 'choice'
+  | 'choices'
+  | 'text'
+  | 'integers'
+  | 'numbers';
 
 /** One value of the configuration. */
 export type Leaf = {
@@ -20,7 +28,7 @@ export type Leaf = {
   readonly section: string;
   readonly kind: LeafKind;
   readonly nullable: boolean;
-  /** For kind `choice`. */
+  /** For kinds `choice` and `choices`. */
   readonly choices: readonly string[];
   readonly default: unknown;
   /** Unit and reason. */
@@ -95,6 +103,8 @@ const parsers: Record<LeafKind, (text: string, leaf: Leaf) => unknown> = {
   number: parseNumber,
   choice: (text, leaf) => leaf.choices.find((choice) => choice === text),
   text: (text) => (text === '' ? undefined : text),
+  choices: (text, leaf) =>
+    text === 'none' ? [] : parseList(text, (item) => leaf.choices.find((choice) => choice === item)),
   integers: (text) => parseList(text, (item) => (/^\d+$/.test(item) ? Number(item) : undefined)),
   numbers: (text) => parseList(text, parseNumber),
 };
@@ -103,13 +113,13 @@ function parseNumber(text: string): number | undefined {
   return text !== '' && Number.isFinite(Number(text)) ? Number(text) : undefined;
 }
 
-function parseList(text: string, parse: (item: string) => number | undefined): number[] | undefined {
+function parseList<T>(text: string, parse: (item: string) => T | undefined): T[] | undefined {
   const items = text
     .replace(/^\[|\]$/g, '')
     .split(/[\s,]+/)
     .filter(Boolean)
     .map(parse);
-  return items.length > 0 && items.every((item) => item !== undefined) ? (items as number[]) : undefined;
+  return items.length > 0 && items.every((item) => item !== undefined) ? (items as T[]) : undefined;
 }
 
 function walk(node: Node, path: readonly string[]): Leaf[] {
@@ -124,7 +134,7 @@ function walk(node: Node, path: readonly string[]): Leaf[] {
       section: path.length > 1 ? path[0]! : '',
       kind: kindOf(core, name),
       nullable,
-      choices: core.enum ?? [],
+      choices: core.enum ?? core.items?.enum ?? [],
       default: node.default,
       description: node.description ?? '',
       allowed: allowedText(core) + (nullable ? ', or none' : ''),
@@ -144,7 +154,10 @@ function withoutNull(node: Node): { core: Node; nullable: boolean } {
 
 function kindOf(node: Node, path: string): LeafKind {
   if (node.enum) return 'choice';
-  if (node.type === 'array') return node.items!.type === 'integer' ? 'integers' : 'numbers';
+  if (node.type === 'array') {
+    if (node.items!.enum) return 'choices';
+    return node.items!.type === 'integer' ? 'integers' : 'numbers';
+  }
   const kind = ({ boolean: 'boolean', integer: 'integer', number: 'number', string: 'text' } as const)[
     String(node.type)
   ];
@@ -157,6 +170,7 @@ function allowedText(node: Node): string {
   if (node.enum) return node.enum.join(', ');
   if (node.type === 'boolean') return 'true, false';
   if (node.type === 'string') return 'text';
+  if (node.items?.enum) return `list of ${node.items.enum.join(', ')}, with commas; none for an empty one`;
   if (node.type === 'array') return `list of ${lengthText(node)}${allowedText(node.items!)}, as 1,2,3`;
   const bounds = [
     node.exclusiveMinimum !== undefined ? `above ${node.exclusiveMinimum}` : '',
