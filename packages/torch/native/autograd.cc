@@ -79,7 +79,10 @@ Napi::Value RequiresGrad(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SetRequiresGrad(const Napi::CallbackInfo& info) {
-  tensorArgument(info, 0).set_requires_grad(flag(info, 1));
+  const at::Tensor& tensor = tensorArgument(info, 0);
+  TORCH_CHECK(tensor.is_leaf() || flag(info, 1),
+              "only leaves can be told not to require a gradient; use detach() on a tensor that was computed");
+  tensor.set_requires_grad(flag(info, 1));
   return info.Env().Undefined();
 }
 
@@ -109,18 +112,19 @@ Autocasting autocasting(bool cuda) {
 #endif
 }
 
+// The type first: not every version takes every type, and a refusal must change nothing.
 void setAutocasting(bool cuda, Autocasting wanted) {
 #if MASKRANK_TORCH_AT_LEAST(2, 4)
   const at::DeviceType device = cuda ? at::kCUDA : at::kCPU;
-  at::autocast::set_autocast_enabled(device, wanted.enabled);
   at::autocast::set_autocast_dtype(device, wanted.dtype);
+  at::autocast::set_autocast_enabled(device, wanted.enabled);
 #else
   if (cuda) {
-    at::autocast::set_enabled(wanted.enabled);
     at::autocast::set_autocast_gpu_dtype(wanted.dtype);
+    at::autocast::set_enabled(wanted.enabled);
   } else {
-    at::autocast::set_cpu_enabled(wanted.enabled);
     at::autocast::set_autocast_cpu_dtype(wanted.dtype);
+    at::autocast::set_cpu_enabled(wanted.enabled);
   }
 #endif
 }

@@ -1,18 +1,9 @@
 // Entry point of the addon: one Environment for each Node environment that loads it.
 #include "env.h"
 
-#include <dlfcn.h>
-
 namespace maskrank {
 
 namespace {
-
-// Node unloads an addon when the last worker that loaded it ends; libtorch's thread pools and thread-local destructors
-// do not survive that. This keeps the libraries in the process.
-void stayLoaded() {
-  Dl_info here;
-  if (dladdr(reinterpret_cast<void*>(&stayLoaded), &here) != 0) dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-}
 
 // setErrorClass(constructor): what every later error is an instance of.
 Napi::Value SetErrorClass(const Napi::CallbackInfo& info) {
@@ -23,7 +14,6 @@ Napi::Value SetErrorClass(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  stayLoaded();
   env.SetInstanceData(new Environment());
   define<SetErrorClass>(exports, "setErrorClass");
   registerDispatch(env, exports);
