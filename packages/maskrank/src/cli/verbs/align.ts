@@ -34,6 +34,7 @@ The controls (continued stage 1, best-only, threshold, ceiling) say how much of 
     preset: 'alignment.preset',
     scoring: 'scoring.kind',
     noise: 'scoring.noise',
+    generator: 'alignment.proposals.generator',
     steps: 'alignment.steps',
   },
   runFolder: { mode: 'write' },
