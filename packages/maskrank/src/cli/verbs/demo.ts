@@ -9,7 +9,7 @@ import { defineVerb } from '../verb.ts';
 const DEMO_CONFIG = {
   prompts: { unlabelled: 'oracle-box', test: 'oracle-box', points: 0 },
   training: {
-    steps: 240,
+    steps: 200,
     batchSize: 8,
     learningRate: 1e-3,
     schedule: 'cosine',
@@ -17,7 +17,7 @@ const DEMO_CONFIG = {
     checkpointEverySteps: 40,
   },
   alignment: {
-    steps: 120,
+    steps: 90,
     refresh: { everySteps: 30 },
     learningRate: 2e-4,
     checkpointEverySteps: 30,
