@@ -1,7 +1,7 @@
 // `npm run bench -- [--json] [--device cpu|cuda] [--threads N] [--rounds N] [NAME...]`: every figure beside its physical limit
 // and, with MASKRANK_PYTHON, beside the same work in that interpreter's PyTorch. Exits 1 when a figure misses its aim.
 
-import { cpus } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { MaskrankError, UsageError } from '@maskrank/torch/errors';
 import { BENCHES } from './registry.ts';
@@ -65,7 +65,7 @@ async function main(args: readonly string[]): Promise<number> {
     throw new UsageError(`bench: --device is '${device}', allowed: cpu, cuda\n${USAGE}`);
 
   const { engineVersion, getThreads, setThreads } = await import('@maskrank/torch');
-  setThreads(wholeNumber('threads', values.threads, getThreads()));
+  setThreads(wholeNumber('threads', values.threads, availableParallelism()));
   const options: BenchOptions = {
     device,
     threads: getThreads(),
