@@ -4,7 +4,7 @@
 // DATASET is an imported data set; CONFIG.json the configuration of every run; OUT keeps the runs, so a stopped study goes on.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Shares of the breast and chest studies: 10 % of the training pool labelled, 40 % unlabelled, the same test set for all seeds. */
@@ -54,21 +54,17 @@ export const proof = {
       const splits = `seed${seed}.json`;
       if (!existsSync(join(dataset, splits)))
         cli('dataset', 'split', dataset, ...SPLIT, '--seed', seed, '--file', splits);
-      const base = join(out, `recommended-${seed}`);
+      const begin = ['--config', config, '--seed', seed, '--data.splits', splits];
+      const folder = (name) => join(out, `${name}-${seed}`);
+      // The variants of a seed share stage 1: it is trained once and copied before stage 2 begins.
+      const base = folder(variants[0].name);
+      if (!existsSync(join(base, 'report.html'))) cli('finetune', dataset, '--run', base, ...begin);
+      for (const { name } of variants) {
+        if (!existsSync(folder(name))) cpSync(base, folder(name), { recursive: true });
+      }
       for (const { name, flags } of variants) {
-        const run = join(out, `${name}-${seed}`);
+        const run = folder(name);
         if (existsSync(join(run, 'report.html'))) continue;
-        const begin = ['--config', config, '--seed', seed, '--data.splits', splits];
-        // The variants of a seed share stage 1: the same command gives the same bits, so it is trained once and copied.
-        if (
-          name !== 'recommended' &&
-          existsSync(join(base, 'checkpoints', 'stage1.safetensors')) &&
-          !existsSync(run)
-        ) {
-          const { copyStage1 } = await import('./lib/copy-stage1.mjs');
-          copyStage1(base, run);
-        }
-        cli('finetune', dataset, '--run', run, ...begin);
         cli('align', '--run', run, ...flags);
         cli('evaluate', '--run', run);
         cli('report', '--run', run);
