@@ -48,7 +48,7 @@ export const preference = (policy: mr.PolicyOptions, judgedOf: JudgedOf) =>
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   setThreads(1); // the same numbers again on the same machine
-  const [labelled, ranked, test] = [paint(0, 96), paint(200, 360), paint(1000, 1060)];
+  const [labelled, ranked, test] = [paint(0, 24), paint(200, 360), paint(1000, 1060)];
   const sam = learn(labelled, 200);
   const tell = (stage: string) =>
     console.log(

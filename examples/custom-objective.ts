@@ -51,7 +51,7 @@ export function softLabelObjective(
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   setThreads(1);
-  const [labelled, ranked, test] = [paint(0, 96), paint(200, 360), paint(1000, 1060)];
+  const [labelled, ranked, test] = [paint(0, 24), paint(200, 360), paint(1000, 1060)];
   const sam = learn(labelled, 200);
   console.log(`before: mean Dice ${meanDice(sam, test).toFixed(3)}`);
   await alignWith(softLabelObjective, { sam, samples: ranked, totalSteps: Number(process.argv[2] ?? 100) });
