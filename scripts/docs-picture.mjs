@@ -1,13 +1,12 @@
 // Draws docs/images/ranked-candidates.png: one test case of a run on painted shapes, the truth with the outlines of both
 // stages, and four candidates in the order of the virtual annotator. Needs a run that was evaluated:
 //   maskrank dataset sample breast --cases 120 --seed 7 --size 320 --out DATA
-//   maskrank dataset split DATA --labelled 0.4 --test 0.2 --validation 0.05
-//   maskrank finetune DATA --run RUN --data.image-size 128 --steps 160 --training.learning-rate 1e-3 \
-//     --training.schedule cosine --training.warm-up-steps 20 --prompts.unlabelled oracle-box --prompts.test oracle-box \
-//     --prompts.points 0 --threads 1
-//   maskrank align --run RUN --steps 80 --alignment.refresh.every-steps 20 --no-controls --alignment.alarms.action warn
+//   maskrank dataset split DATA --labelled 0.5 --test 0.2 --validation 0.05
+//   maskrank finetune DATA --run RUN --steps 300 --training.learning-rate 1e-3 --training.schedule cosine \
+//     --training.warm-up-steps 20 --prompts.unlabelled oracle-box --prompts.test oracle-box --prompts.points 0
+//   maskrank align --run RUN --steps 120 --alignment.refresh.every-steps 30 --no-controls --alignment.alarms.action warn
 //   maskrank evaluate --run RUN
-//   node scripts/docs-picture.mjs RUN CASE
+//   node scripts/docs-picture.mjs RUN breast_0049
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
