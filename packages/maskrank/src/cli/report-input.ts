@@ -174,7 +174,7 @@ function proposalsOf({ paths }: RunFolder, config: Config): Pick<ReportInput, 'p
   }
   if (rounds.size === 0) return {};
   const { kind, noise } = config.scoring;
-  const annotator = `virtual annotator, ${kind}`;
+  const annotator = annotatorsOf(paths.ratings) ?? `virtual annotator, ${kind}`;
   return {
     proposals: {
       candidates: 4,
@@ -184,4 +184,12 @@ function proposalsOf({ paths }: RunFolder, config: Config): Pick<ReportInput, 'p
       rounds: [...rounds.values()],
     },
   };
+}
+
+/** Who judged, as ratings.jsonl names them. */
+function annotatorsOf(path: string): string | undefined {
+  if (!existsSync(path)) return undefined;
+  const lines = readJsonl(path, { what: 'rating store' }).entries as readonly { annotator?: string }[];
+  const names = new Set(lines.map(({ annotator }) => annotator).filter((name) => name !== undefined));
+  return names.size === 0 ? undefined : [...names].join(', ');
 }

@@ -216,7 +216,7 @@ export async function controlJob(
       totalSteps: alignSteps(config.alignment, inputs.units.length),
       statePath,
       header: stage.header,
-      rerun: `maskrank align --run ${run.dir} --controls --restart`,
+      rerun: `maskrank align --run ${run.dir} --restart`,
       metrics: null,
       signal,
       onProgress: (done, total, note) => context.onProgress(`control ${name}`, done, total, note),

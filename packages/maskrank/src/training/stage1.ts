@@ -1,6 +1,6 @@
 // Stage 1: fine-tuning a promptable model on the labelled cases with 20:1 focal:Dice and the IoU head's loss, on the mask
 // that the model itself expects to be best, as SAM-Med2D trains. Exactly resumable. Not here: reading data (batch.ts),
-// choosing what is trained (models/sam/trainable.ts), the frame of the loop (loop.ts).
+// choosing what is trained (models/lora.ts), the frame of the loop (loop.ts).
 
 import { autocast, type nn, noGrad, optim, type Tensor, tidy } from '@maskrank/torch';
 import { correctionPoints } from '../imaging/points.ts';

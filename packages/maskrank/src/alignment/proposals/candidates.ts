@@ -1,5 +1,5 @@
 // Four masks of one case and class, a bit a pixel: small enough to keep every round's in memory and on disk.
-// Not here: where they come from (generators.ts), how a round is stored (round-file.ts).
+// Not here: where they come from (generators.ts), how a round is stored (round.ts).
 
 import { createHash } from 'node:crypto';
 import type { Mask } from '../../imaging/types.ts';

@@ -19,6 +19,12 @@ export const propose = defineVerb({
     context.out(
       `${result.units} units, the candidates differ in ${result.medianRegionPx} pixels (median)\nwrote ${result.path}`,
     );
-    return { result, next: `maskrank rate --run ${context.runFolder.dir}` };
+    return {
+      result,
+      next: [
+        `maskrank rate --run ${context.runFolder.dir}`,
+        `maskrank align --run ${context.runFolder.dir} --annotator recorded`,
+      ],
+    };
   },
 });

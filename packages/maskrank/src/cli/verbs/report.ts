@@ -7,7 +7,7 @@ export const report = defineVerb({
   summary: 'one self-contained page: curves, tables, cases, controls, configuration',
   examples: [
     ['maskrank report --run runs/breast', 'writes runs/breast/report.html'],
-    ['maskrank report --run runs/breast --out /tmp/breast.html', 'writes it elsewhere'],
+    ['maskrank report --run runs/breast --out breast.html', 'writes it elsewhere'],
   ],
   options: { out: { value: 'FILE', describe: 'where to write it; default RUN/report.html' } },
   runFolder: { mode: 'read' },

@@ -34,11 +34,5 @@ export const evaluation = z
       .max(1_000_000)
       .default(10_000)
       .describe('sign patterns of a paired permutation test'),
-    controls: z
-      .boolean()
-      .default(true)
-      .describe(
-        'run the comparisons without which a gain cannot be attributed (continued stage 1, best-only, threshold, ceiling)',
-      ),
   })
   .describe('Measuring on untouched cases');

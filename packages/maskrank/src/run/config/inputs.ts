@@ -64,9 +64,7 @@ export const model = z
       .min(1)
       .nullable()
       .default(null)
-      .describe(
-        'a registered name or a checkpoint file to start from; none means the embedded weights of the architecture where there are any, else random',
-      ),
+      .describe('a registered name or a checkpoint file to start from; none means random weights'),
     adapters: z
       .boolean()
       .nullable()
