@@ -1,6 +1,8 @@
 // The engine itself: version, threads, random generators, CUDA.
 #include "env.h"
 
+#include <dlfcn.h>
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -29,8 +31,20 @@ Napi::Value Version(const Napi::CallbackInfo& info) {
 
 Napi::Value GetThreads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), at::get_num_threads()); }
 
+// OpenBLAS on POSIX threads has a pool of its own that libtorch does not size: left alone, a program of one thread
+// gets a second that spins in every matrix product.
+void setOpenblasThreads(int count) {
+  void* library = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_NOLOAD);  // only if it is loaded already
+  if (library == nullptr) return;
+  using Setter = void (*)(int);
+  if (auto set = reinterpret_cast<Setter>(dlsym(library, "openblas_set_num_threads"))) set(count);
+  dlclose(library);
+}
+
 Napi::Value SetThreads(const Napi::CallbackInfo& info) {
-  at::set_num_threads(info[0].As<Napi::Number>().Int32Value());
+  const int count = info[0].As<Napi::Number>().Int32Value();
+  at::set_num_threads(count);
+  setOpenblasThreads(count);
   return info.Env().Undefined();
 }
 

@@ -98,6 +98,19 @@ describe('Eq. (5)', () => {
       [0, 0.130108, -0.130108, -0.260217, 0.130108, -0.260217, 0, 0],
     );
   });
+  it("takes any weights that sum to zero: here each candidate's Dice above their mean", () => {
+    const dice = candidates.map((y) => {
+      const both = y.filter((bit, i) => bit === 1 && gt[i] === 1).length;
+      return (2 * both) / (y.filter((bit) => bit === 1).length + gt.filter((bit) => bit === 1).length);
+    });
+    close(dice, [0.833333, 1, 0.888889, 0.571429]);
+    const above = dice.map((d) => d - dice.reduce((a, b) => a + b, 0) / 4);
+    const graded = above.map((d) => d / Math.max(...above.map(Math.abs)));
+    close(graded, [0.03937, 0.700787, 0.259843, -1]);
+    const { s, loss } = evaluate('sigmoid', graded, order);
+    expect(s.reduce((sum, score, k) => sum + score * (graded[k] as number), 0)).toBeCloseTo(1.229134, 5);
+    expect(loss).toBeCloseTo(0.256614, 6);
+  });
   it('starts at ln 2 where policy and reference are one', () => {
     const { loss, gradient } = evaluate(
       'sigmoid',
@@ -195,5 +208,20 @@ it('carries gradients through the bilinear upsampling to 2x2 logits', () => {
     expect(loss.item()).toBeCloseTo(Math.LN2, 6);
     const [gradient] = grad([loss], [z]);
     close([...(gradient?.toFloat32Array() ?? [])], [-3.75, -0.416667, 0, 1.666667]);
+  });
+});
+
+describe('the anchor to the reference', () => {
+  it('is binary cross-entropy to its probabilities: their entropy, and the distance from them', () => {
+    const fine = p.map((x) => Math.log(x / (1 - x)));
+    const anchor = (logits: readonly number[]) =>
+      tidy(() =>
+        nn.F.bceWithLogits(
+          fromTypedArray(Float64Array.from(logits), [8]),
+          fromTypedArray(Float64Array.from(fine), [8]).sigmoid(),
+        ).item(),
+      );
+    expect(anchor(fine)).toBeCloseTo(0.542348, 6);
+    expect(anchor(fine.map((z, i) => z + (dz[i] as number)))).toBeCloseTo(0.551618, 6);
   });
 });

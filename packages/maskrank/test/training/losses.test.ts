@@ -86,3 +86,36 @@ describe('gradients against finite differences', () => {
     });
   }
 });
+
+describe('the worked example of eight pixels, in float64', () => {
+  const p = [0.05, 0.32, 0.45, 0.55, 0.35, 0.58, 0.7, 0.95];
+  const logits = () =>
+    f64(
+      p.map((x) => Math.log(x / (1 - x))),
+      [1, 1, 2, 4],
+    );
+  const twentyToOne = (z: Tensor, mask: Tensor): Tensor => focalLoss(z, mask).mul(20).add(diceLoss(z, mask));
+
+  it('weighs 20 focal to 1 Dice', () => {
+    tidy(() => {
+      const truth = f64([0, 0, 1, 1, 0, 1, 1, 1], [1, 1, 2, 4]);
+      expect(focalLoss(logits(), truth).item()).toBeCloseTo(0.024003, 6);
+      expect(diceLoss(logits(), truth).item()).toBeCloseTo(0.250251, 6);
+      expect(twentyToOne(logits(), truth).item()).toBeCloseTo(0.730315, 6);
+      const wider = f64([0, 1, 1, 1, 1, 1, 1, 1], [1, 1, 2, 4]);
+      expect(twentyToOne(logits(), wider).item()).toBeCloseTo(1.177185, 6);
+    });
+  });
+
+  it('has that gradient, which is what best-only learns from its winner', () => {
+    tidy(() => {
+      const z = logits();
+      z.requiresGrad = true;
+      const winner = f64([0, 0, 1, 1, 0, 1, 1, 1], [1, 1, 2, 4]);
+      const [gradient] = grad([twentyToOne(z, winner)], [z]);
+      const expected = [0.00427, 0.178541, -0.270955, -0.171282, 0.226162, -0.146579, -0.07135, -0.006199];
+      for (const [i, got] of [...(gradient as Tensor).flatten().toFloat32Array()].entries())
+        expect(got).toBeCloseTo(expected[i] as number, 6);
+    });
+  });
+});
