@@ -1,5 +1,6 @@
 // All golden checks, one line a family.
 
+import { denseCrfCheck } from './dense-crf.ts';
 import { dpo } from './dpo.ts';
 import { losses } from './losses.ts';
 import { metrics } from './metrics.ts';
@@ -17,6 +18,7 @@ import { transforms } from './transforms.ts';
 import type { GoldenCheck } from './types.ts';
 
 export const CHECKS: readonly GoldenCheck[] = [
+  denseCrfCheck,
   dpo,
   losses,
   metrics,

@@ -1,0 +1,16 @@
+// What a CRF needs of a kernel: the product of the matrix K, K[i][j] = exp(-|f_i - f_j|^2 / 2) with K[i][i] = 1, with values
+// at the points. Two forms: the lattice's approximation (lattice-filter.ts) and the sum itself (exact-filter.ts).
+// N points, D features a point, C channels.
+
+/** Features of points in units of their standard deviations: [N, D], the features of a point side by side. */
+export type Features = {
+  readonly points: number;
+  readonly dimensions: number;
+  readonly data: Float32Array;
+};
+
+export interface KernelFilter {
+  readonly points: number;
+  /** out = K values; both [N, C] with a point's channels side by side. `out` may be `values`. */
+  apply(out: Float32Array, values: Float32Array, channels: number): void;
+}
