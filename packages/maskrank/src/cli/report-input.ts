@@ -173,6 +173,7 @@ function proposalsOf({ paths }: RunFolder, config: Config): Pick<ReportInput, 'p
     });
   }
   if (rounds.size === 0) return {};
+  const trained = trainedRounds(paths.metrics);
   const { kind, noise } = config.scoring;
   const annotator = annotatorsOf(paths.ratings) ?? `virtual annotator, ${kind}`;
   return {
@@ -181,9 +182,23 @@ function proposalsOf({ paths }: RunFolder, config: Config): Pick<ReportInput, 'p
       generator: config.alignment.proposals.generator,
       annotator,
       noise,
-      rounds: [...rounds.values()],
+      rounds: [...rounds.values()].map((facts) => ({ ...facts, ...trained.get(facts.round) })),
     },
   };
+}
+
+/** Where each round's training began and what the reward was when it ended. */
+function trainedRounds(path: string): Map<number, Pick<RoundFacts, 'step' | 'rewardAtEnd'>> {
+  const rounds = new Map<number, Pick<RoundFacts, 'step' | 'rewardAtEnd'>>();
+  if (!existsSync(path)) return rounds;
+  for (const { round, step, rewardMean } of readMetrics(path)) {
+    if (typeof round !== 'number') continue;
+    rounds.set(round, {
+      step: rounds.get(round)?.step ?? step,
+      ...(typeof rewardMean === 'number' && { rewardAtEnd: rewardMean }),
+    });
+  }
+  return rounds;
 }
 
 /** Who judged, as ratings.jsonl names them. */

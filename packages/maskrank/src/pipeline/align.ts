@@ -4,7 +4,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UsageError } from '@maskrank/torch/errors';
+import { DataError, UsageError } from '@maskrank/torch/errors';
 import { type Alarm, roundAlarms } from '../alignment/alarms.ts';
 import { align } from '../alignment/align.ts';
 import { type Judged, judge, type RoundCounts } from '../alignment/objectives/judging.ts';
@@ -61,7 +61,7 @@ export type AlignResult = {
 };
 
 /** A person has not judged enough yet; nothing is lost, and the same command goes on when they have. */
-export class RatingsNeeded extends UsageError {}
+export class RatingsNeeded extends DataError {}
 
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;

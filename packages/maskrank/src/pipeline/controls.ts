@@ -30,6 +30,8 @@ type ControlSpec = {
   /** `rival`: could explain the gain without rankings. `ceiling`: uses what stage 2 may not see. */
   readonly kind: 'rival' | 'ceiling';
   readonly question: string;
+  /** Whether it reads the masks of the unlabelled cases, which a run with people's rankings need not have. */
+  readonly needsTruth: boolean;
   readonly run: (context: JobContext, inputs: Stage2Inputs, loop: ControlLoop) => Promise<void>;
 };
 
@@ -118,6 +120,7 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
     title: 'stage 1 continued',
     kind: 'rival',
     question: 'Would as many further steps of stage 1 on the labelled images have done the same?',
+    needsTruth: false,
     run: async (context, inputs, loop) => {
       const { config, signal } = context;
       const { workspace, stage1 } = inputs;
@@ -147,6 +150,7 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
     title: 'best-ranked candidate as target',
     kind: 'rival',
     question: 'Is the order needed, or would the winner of each ranking alone have been enough?',
+    needsTruth: true,
     run: async (context, inputs, loop) => {
       const annotator = await virtualAnnotator(inputs, context);
       const folder = join(context.run.paths.proposals, 'control-best-only');
@@ -174,6 +178,7 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
     kind: 'rival',
     question:
       'Is the gain only a better threshold? Found with the masks of the unlabelled images, without training.',
+    needsTruth: true,
     run: bestThreshold,
   },
   ceiling: {
@@ -181,6 +186,7 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
     kind: 'ceiling',
     question:
       'How much is there to gain at most by training the same weights on the masks of the same images?',
+    needsTruth: true,
     run: async (context, inputs, loop) => {
       await hiddenTruth(inputs, context.signal);
       const { cache } = inputs.workspace;

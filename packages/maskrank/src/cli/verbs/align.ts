@@ -23,7 +23,8 @@ The controls (continued stage 1, best-only, threshold, ceiling) say how much of 
     annotator: { value: 'WHO', choices: ['virtual', 'recorded'], describe: 'who judges; default virtual' },
     controls: {
       value: 'LIST',
-      describe: 'which controls to run; default continued,best-only,threshold,ceiling',
+      describe:
+        'which controls to run; default continued,best-only,threshold,ceiling; with recorded rankings continued alone, as the others read hidden masks',
       parse: words,
     },
     noControls: { describe: 'leave the controls out' },
@@ -43,14 +44,16 @@ The controls (continued stage 1, best-only, threshold, ceiling) say how much of 
     const { alignJob } = await import('../../pipeline/align.ts');
     const { CONTROLS, controlJob } = await import('../../pipeline/controls.ts');
     const { restart, noControls } = context.options;
-    const names = (context.options.controls ?? Object.keys(CONTROLS)) as (keyof typeof CONTROLS)[];
+    const annotator = (context.options.annotator ?? 'virtual') as 'virtual' | 'recorded';
+    const all = Object.keys(CONTROLS) as (keyof typeof CONTROLS)[];
+    const possible = all.filter((name) => annotator === 'virtual' || !CONTROLS[name].needsTruth);
+    const names = (context.options.controls ?? possible) as (keyof typeof CONTROLS)[];
     const strange = names.find((name) => !(name in CONTROLS));
     if (strange !== undefined) {
       throw new UsageError(
-        `--controls: there is no control '${strange}', allowed: ${Object.keys(CONTROLS).join(', ')}`,
+        `--controls: there is no control '${strange}', allowed: ${all.join(', ')}`,
       );
     }
-    const annotator = (context.options.annotator ?? 'virtual') as 'virtual' | 'recorded';
     const aligned = await runJob(context, (job) => alignJob(job, { restart, annotator }));
     context.out(`stage 2: ${aligned.steps} steps over ${aligned.units} units\nwrote ${aligned.checkpoint}`);
     if (aligned.rounds.length > 0) {
@@ -67,8 +70,7 @@ The controls (continued stage 1, best-only, threshold, ceiling) say how much of 
       );
     }
     const controls: string[] = [];
-    // Controls look at the hidden masks, which a run with people's rankings need not have.
-    if (!noControls && annotator === 'virtual') {
+    if (!noControls) {
       for (const name of names) {
         const { path } = await runJob(context, (job) => controlJob(job, name, { restart }));
         controls.push(path);
