@@ -6,7 +6,6 @@ import {
   type Compatibility,
   CRF_PRESETS,
   denseCrf,
-  Kernel,
   type KernelNormalisation,
   MeanField,
   type PairwiseTerm,

@@ -1,8 +1,12 @@
 // All golden checks, one line a family.
 
+import { biomedclip } from './biomedclip.ts';
 import { denseCrfCheck } from './dense-crf.ts';
+import { dhnNce } from './dhn-nce.ts';
 import { dpo } from './dpo.ts';
+import { llamaTokenizer } from './llama-tokenizer.ts';
 import { losses } from './losses.ts';
+import { medvint } from './medvint.ts';
 import { metrics } from './metrics.ts';
 import { morphology } from './morphology.ts';
 import { optimisers } from './optimisers.ts';
@@ -16,11 +20,16 @@ import { samVit } from './sam-vit.ts';
 import { surface } from './surface.ts';
 import { transforms } from './transforms.ts';
 import type { GoldenCheck } from './types.ts';
+import { wordpiece } from './wordpiece.ts';
 
 export const CHECKS: readonly GoldenCheck[] = [
   denseCrfCheck,
+  biomedclip,
+  dhnNce,
   dpo,
+  llamaTokenizer,
   losses,
+  medvint,
   metrics,
   morphology,
   optimisers,
@@ -33,4 +42,5 @@ export const CHECKS: readonly GoldenCheck[] = [
   samVit,
   surface,
   transforms,
+  wordpiece,
 ];

@@ -50,9 +50,7 @@ The controls (continued stage 1, best-only, threshold, ceiling) say how much of 
     const names = (context.options.controls ?? possible) as (keyof typeof CONTROLS)[];
     const strange = names.find((name) => !(name in CONTROLS));
     if (strange !== undefined) {
-      throw new UsageError(
-        `--controls: there is no control '${strange}', allowed: ${all.join(', ')}`,
-      );
+      throw new UsageError(`--controls: there is no control '${strange}', allowed: ${all.join(', ')}`);
     }
     const aligned = await runJob(context, (job) => alignJob(job, { restart, annotator }));
     context.out(`stage 2: ${aligned.steps} steps over ${aligned.units} units\nwrote ${aligned.checkpoint}`);

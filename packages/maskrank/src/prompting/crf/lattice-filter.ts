@@ -114,18 +114,19 @@ function placePoints(
 ): void {
   const corners = d + 1;
   const inverse = f32(1 / corners);
-  const elevated = new Float32Array(corners);
-  const rest = new Float32Array(corners);
-  const rank = new Int32Array(corners);
-  const strideAtRank = new Float64Array(corners);
-  const barycentric = new Float32Array(corners + 1);
+  const elevated = new Float64Array(corners);
+  const rest = new Float64Array(corners);
+  // Coordinates by their rest, the largest first. Kept from point to point: neighbours often share it.
+  const order = Int32Array.from({ length: corners }, (_, i) => i);
+  const sorted = new Float64Array(corners);
+  const sortedStrides = new Float64Array(corners);
   const lastCode = new Float64Array(corners).fill(Number.NaN);
   const lastVertex = new Int32Array(corners);
-  for (let k = 0; k < points; k++) {
+  for (let k = 0, feature = d, at = 0; k < points; k++, feature += d) {
     // y = E p (p. 5).
     let sum = 0;
     for (let j = d; j > 0; j--) {
-      const part = f32(data[k * d + j - 1]! * scales[j - 1]!);
+      const part = f32(data[feature - 1 - (d - j)]! * scales[j - 1]!);
       elevated[j] = f32(sum - f32(j * part));
       sum = f32(sum + part);
     }
@@ -135,50 +136,52 @@ function placePoints(
     let excess = 0;
     for (let i = 0; i < corners; i++) {
       const near = f32(f32(f32(elevated[i]! * inverse) + ROUNDING) - ROUNDING);
-      rest[i] = elevated[i]! - f32(near * corners);
-      rank[i] = 0;
+      rest[i] = f32(elevated[i]! - near * corners);
       excess += near;
       code += near * strides[i]!;
     }
-    // Rank of each coordinate by its rest, the largest first.
-    for (let i = 0; i < d; i++) {
-      const a = rest[i]!;
-      for (let j = i + 1; j < corners; j++) {
-        const behind = a < rest[j]! ? 1 : 0;
-        rank[i]! += behind;
-        rank[j]! += 1 - behind;
+    for (let p = 1; p < corners; p++) {
+      const i = order[p]!;
+      const value = rest[i]!;
+      let q = p;
+      for (; q > 0; q--) {
+        const before = order[q - 1]!;
+        const other = rest[before]!;
+        if (other > value || (other === value && before < i)) break;
+        order[q] = before;
       }
+      order[q] = i;
     }
-    for (let i = 0; i <= corners; i++) barycentric[i] = 0;
-    for (let i = 0; i < corners; i++) {
-      // Where the sum was not zero, the coordinates furthest off move by D + 1.
-      let r = rank[i]! + excess;
-      let v = rest[i]!;
+    // Where the sum was not zero, the coordinates furthest off move by D + 1, and all ranks with them.
+    for (let p = 0; p < corners; p++) {
+      const i = order[p]!;
+      let r = p + excess;
+      let value = rest[i]!;
       if (r < 0) {
         r += corners;
         code += strides[i]!;
-        v -= corners;
+        value -= corners;
       } else if (r >= corners) {
         r -= corners;
         code -= strides[i]!;
-        v += corners;
+        value += corners;
       }
-      strideAtRank[r] = strides[i]!;
-      // p. 10
-      const share = f32(v * inverse);
-      barycentric[d - r] = barycentric[d - r]! + share;
-      barycentric[corners - r] = barycentric[corners - r]! - share;
+      sorted[r] = value;
+      sortedStrides[r] = strides[i]!;
     }
-    barycentric[0] = barycentric[0]! + (1 + barycentric[corners]!);
-    for (let r = 0, at = k * corners; r < corners; r++, at++) {
-      // From remainder r - 1 to r every coordinate grows by one, the one of rank D + 1 - r falls by D.
-      if (r > 0) code += 1 - strideAtRank[corners - r]!;
+    // Vertex r has the weight of the gap between ranks D - r and D + 1 - r (p. 10). From vertex r - 1 to r every coordinate
+    // grows by one, the one of rank D + 1 - r falls by D.
+    let below = sorted[0]! - corners;
+    for (let r = 0; r < corners; r++, at++) {
+      const above = sorted[d - r]!;
+      if (r > 0) code += 1 - sortedStrides[corners - r]!;
       if (code !== lastCode[r]) {
         lastCode[r] = code;
         lastVertex[r] = table.add(code);
       }
       vertexOf[at] = lastVertex[r]!;
-      weights[at] = barycentric[r]!;
+      weights[at] = inverse * (above - below);
+      below = above;
     }
   }
 }
