@@ -1,0 +1,89 @@
+// MedVInT-TD (Zhang 2023): PMC-CLIP's features of an image become soft tokens, which stand before a question in LLaMA's input.
+// The tree spells the released keys, but for wrappers that other libraries put around LLaMA (released-names.ts).
+// Not here: preparing the image (preprocess.ts), the words around the question (template.ts), choosing tokens (generate.ts).
+// Shapes: B batch, S side of the image in px, C feature channels, Q soft tokens, L text tokens, D channels of a token.
+
+import { cat, type Generator, nn, type Tensor } from '@maskrank/torch';
+import { checkMedvintConfig, featureDim, type MedvintConfig } from './config.ts';
+import { Llama } from './llama.ts';
+import { QueryDecoder } from './query-decoder.ts';
+import type { WeightStorage } from './stored-weights.ts';
+import { createVisionModel } from './vision.ts';
+
+export class Medvint extends nn.Module {
+  readonly vision_model: nn.Sequential;
+  readonly query_embed: nn.Embedding; // [Q, C]
+  readonly decoder: QueryDecoder;
+  readonly fc_l1: nn.Linear;
+  readonly fc_l2: nn.Linear;
+  readonly llamacasual: Llama;
+  readonly config: MedvintConfig;
+  readonly storage: WeightStorage;
+
+  /** Holds zeros until it is loaded or initialised. `storage` is how LLaMA's large matrices are kept. */
+  constructor(config: MedvintConfig, storage: WeightStorage = 'float32') {
+    super();
+    checkMedvintConfig(config);
+    const dim = featureDim(config);
+    this.config = config;
+    this.storage = storage;
+    this.vision_model = createVisionModel(config.vision);
+    this.query_embed = new nn.Embedding(config.decoder.queries, dim);
+    this.decoder = new QueryDecoder(dim, config.decoder);
+    this.fc_l1 = new nn.Linear(dim, dim);
+    this.fc_l2 = new nn.Linear(dim, config.llama.dim);
+    this.llamacasual = new Llama(config.llama, storage);
+    this.eval();
+  }
+
+  /** Device and element type in which it computes. */
+  get place(): { readonly device: string; readonly dtype: Tensor['dtype'] } {
+    const { device, dtype } = this.fc_l1.weight;
+    return { device, dtype };
+  }
+
+  /** Converts everything but LLaMA's large matrices, and with it what is computed. */
+  computeIn(dtype: Tensor['dtype']): this {
+    const { vision_model, query_embed, decoder, fc_l1, fc_l2, llamacasual } = this;
+    for (const part of [vision_model, query_embed, decoder, fc_l1, fc_l2]) part.to(dtype);
+    for (const [, part] of llamacasual.namedModules()) if (part instanceof nn.RMSNorm) part.to(dtype);
+    return this;
+  }
+
+  /** Image [B, 3, S, S], normalised -> [B, C, S / 16, S / 16] */
+  visionFeatures(image: Tensor): Tensor {
+    return this.vision_model.forward(image);
+  }
+
+  /** What the queries have seen in the features: [B, Q, C] */
+  queryFeatures(features: Tensor): Tensor {
+    const memory = features.flatten(2).transpose(1, 2); // [B, H W, C]
+    const queries = this.query_embed.weight.unsqueeze(0).expand([features.size(0), -1, -1]);
+    return this.decoder.forward(queries, memory);
+  }
+
+  /** Image [B, 3, S, S] -> the tokens that stand for it, [B, Q, D] */
+  softTokens(image: Tensor): Tensor {
+    const seen = this.queryFeatures(this.visionFeatures(image));
+    return this.fc_l2.forward(this.fc_l1.forward(seen).relu());
+  }
+
+  /** LLaMA's input: the image first, even before the marker of the beginning. Ids [B, L] int64 -> [B, Q + L, D] */
+  prompt(image: Tensor, ids: Tensor): Tensor {
+    return cat([this.softTokens(image), this.llamacasual.embed(ids)], 1);
+  }
+
+  /** Logits of the token that follows each of the prompt's, [B, Q + L, V] */
+  forward(image: Tensor, ids: Tensor): Tensor {
+    return this.llamacasual.logits(this.llamacasual.features(this.prompt(image, ids)));
+  }
+}
+
+/** A fresh network: it answers nonsense. For tests, and for its shape. */
+export function createMedvint(
+  config: MedvintConfig,
+  generator: Generator,
+  storage: WeightStorage = 'float32',
+): Medvint {
+  return nn.initialise(new Medvint(config, storage), generator);
+}

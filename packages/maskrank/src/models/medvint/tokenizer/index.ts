@@ -1,0 +1,9 @@
+// LLaMA's tokeniser.
+
+export { type EncodeOptions, LlamaTokenizer } from './llama-tokenizer.ts';
+export {
+  type Piece,
+  type PieceType,
+  readSentencePieceModel,
+  type SentencePieceModel,
+} from './sentencepiece-model.ts';
