@@ -1,0 +1,147 @@
+// The configuration of a CLIP file, read off its tensors' names and shapes.
+// Not here: other libraries' names (key-maps.ts), loading (checkpoint.ts).
+
+import { DataError } from '@maskrank/torch/errors';
+import type { TensorData } from '@maskrank/torch/io';
+import {
+  type BiomedClipConfig,
+  CLIP_CONFIGS,
+  type ClipConfig,
+  type ClipTextConfig,
+  type OpenAiClipConfig,
+} from './config.ts';
+
+type Shapes = ReadonlyMap<string, Pick<TensorData, 'shape'>>;
+type Size = (key: string, dim: number) => number;
+
+/** Channels of an attention head: no tensor's shape shows it; all released models have this many. */
+const HEAD_DIM = 64;
+const headsOf = (dim: number): number => Math.max(1, Math.floor(dim / HEAD_DIM));
+
+function countOf(shapes: Shapes, prefix: string): number {
+  const numbers = [...shapes.keys()]
+    .filter((key) => key.startsWith(`${prefix}.`))
+    .map((key) => Number.parseInt(key.slice(prefix.length + 1), 10));
+  return Math.max(-1, ...numbers) + 1;
+}
+
+function vit(
+  size: Size,
+  names: { readonly positions: string; readonly patch: string },
+  positionsDim: number,
+) {
+  const patchSize = size(names.patch, 2);
+  const dim = size(names.patch, 0);
+  const grid = Math.sqrt(size(names.positions, positionsDim) - 1);
+  return { imageSize: grid * patchSize, patchSize, dim, heads: headsOf(dim) };
+}
+
+function biomedClip(shapes: Shapes, size: Size): BiomedClipConfig {
+  const trunk = 'visual.trunk';
+  const bert = 'text.transformer';
+  const vision = vit(size, { positions: `${trunk}.pos_embed`, patch: `${trunk}.patch_embed.proj.weight` }, 1);
+  const dim = size(`${bert}.embeddings.word_embeddings.weight`, 1);
+  const positions = size(`${bert}.embeddings.position_embeddings.weight`, 0);
+  return {
+    name: 'clip',
+    family: 'biomedclip',
+    embedDim: size('visual.head.proj.weight', 0),
+    vision: {
+      kind: 'timm-vit',
+      ...vision,
+      depth: countOf(shapes, `${trunk}.blocks`),
+      mlpRatio: size(`${trunk}.blocks.0.mlp.fc1.weight`, 0) / vision.dim,
+    },
+    text: {
+      kind: 'bert',
+      vocabulary: size(`${bert}.embeddings.word_embeddings.weight`, 0),
+      // The table of positions may be longer than the texts the model saw: BiomedCLIP's has 512 rows for 256 word pieces.
+      context: Math.min(positions, CLIP_CONFIGS.biomedclip.text.context),
+      positions,
+      dim,
+      depth: countOf(shapes, `${bert}.encoder.layer`),
+      heads: headsOf(dim),
+      mlpDim: size(`${bert}.encoder.layer.0.intermediate.dense.weight`, 0),
+    },
+  };
+}
+
+function openAiText(shapes: Shapes, size: Size): ClipTextConfig {
+  const dim = size('token_embedding.weight', 1);
+  return {
+    kind: 'clip-text',
+    vocabulary: size('token_embedding.weight', 0),
+    context: size('positional_embedding', 0),
+    dim,
+    depth: countOf(shapes, 'transformer.resblocks'),
+    heads: headsOf(dim),
+  };
+}
+
+function openAi(shapes: Shapes, size: Size, vision: OpenAiClipConfig['vision']): OpenAiClipConfig {
+  const embedDim = size('text_projection', 1);
+  return { name: 'clip', family: 'openai', embedDim, vision, text: openAiText(shapes, size) };
+}
+
+function openAiVit(shapes: Shapes, size: Size): OpenAiClipConfig {
+  const vision = vit(size, { positions: 'visual.positional_embedding', patch: 'visual.conv1.weight' }, 0);
+  const depth = countOf(shapes, 'visual.transformer.resblocks');
+  return openAi(shapes, size, { kind: 'clip-vit', ...vision, depth });
+}
+
+function openAiResNet(shapes: Shapes, size: Size): OpenAiClipConfig {
+  const width = size('visual.conv3.weight', 0);
+  const grid = Math.sqrt(size('visual.attnpool.positional_embedding', 0) - 1);
+  const [a, b, c, d] = [1, 2, 3, 4].map((s) => countOf(shapes, `visual.layer${s}`)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return openAi(shapes, size, {
+    kind: 'clip-resnet',
+    imageSize: 32 * grid,
+    stages: [a, b, c, d],
+    width,
+    heads: headsOf(32 * width),
+  });
+}
+
+/** A key that only this family has. */
+const FAMILIES: readonly (readonly [string, (shapes: Shapes, size: Size) => ClipConfig])[] = [
+  ['visual.trunk.cls_token', biomedClip],
+  ['visual.class_embedding', openAiVit],
+  ['visual.attnpool.positional_embedding', openAiResNet],
+];
+
+const sameNetwork = (a: ClipConfig, b: ClipConfig): boolean =>
+  JSON.stringify({ ...a, name: '', text: { ...a.text, context: 0 } }) ===
+  JSON.stringify({ ...b, name: '', text: { ...b.text, context: 0 } });
+
+/** The configuration that fits these tensors. `source` opens the message of an error. */
+export function inferClipConfig(shapes: Shapes, source: string): ClipConfig {
+  const fail = (what: string) => {
+    const examples = [...shapes.keys()].slice(0, 3).join(', ');
+    return new DataError(
+      `inferClipConfig(${source}): ${what}, so this is no BiomedCLIP or CLIP checkpoint; it holds ${shapes.size} tensors (${examples || 'none'}, ...).`,
+    );
+  };
+  const size: Size = (key, dim) => {
+    const found = shapes.get(key)?.shape[dim];
+    if (found === undefined) throw fail(`there is no tensor '${key}' with dimension ${dim}`);
+    return found;
+  };
+  const family = FAMILIES.find(([key]) => shapes.has(key));
+  if (family === undefined) throw fail(`there is none of ${FAMILIES.map(([key]) => `'${key}'`).join(', ')}`);
+  const found = family[1](shapes, size);
+  return Object.values<ClipConfig>(CLIP_CONFIGS).find((known) => sameNetwork(known, found)) ?? found;
+}
+
+/** A configuration in a few words, for messages. */
+export function describeClip({ family, vision, text, embedDim }: ClipConfig): string {
+  const tower =
+    vision.kind === 'clip-resnet'
+      ? `a ResNet of ${vision.stages.join('-')} blocks and width ${vision.width}`
+      : `${vision.depth} blocks of ${vision.dim} channels with patches of ${vision.patchSize} px`;
+  return `${family}, ${vision.imageSize} px, ${tower}; ${text.depth} layers of ${text.dim} channels for ${text.vocabulary} tokens; ${embedDim} shared channels`;
+}

@@ -1,0 +1,146 @@
+// BiomedCLIP's vision tower as open_clip wraps it: timm's ViT (Dosovitskiy 2021; pre-norm, exact GELU), the class token pooled,
+// a projection without bias. Parameter names are open_clip's.
+// Shapes: B images, G cells along a side, N = 1 + G G tokens, D channels of a token, E features.
+
+import { cat, type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
+import { rows, VitLinear } from '../sam/layers.ts';
+import { type TimmVitConfig, visionGrid } from './config.ts';
+import { multiHead, type Tap } from './layers.ts';
+import { VisionTower } from './vision-tower.ts';
+
+const { init } = nn;
+/** timm's; a port of BiomedCLIP to another library uses 1e-12, which moves its features by about 1e-5. */
+const EPS = 1e-6;
+
+/** Patches [B, 3, S, S] -> [B, G G, D]: a convolution whose stride is its kernel, done as a product of matrices. */
+export function patchTokens(images: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+  const [b, c, height, width] = images.shape as [number, number, number, number];
+  const p = weight.size(-1);
+  const patches = images
+    .reshape([b, c, height / p, p, width / p, p])
+    .permute([0, 2, 4, 1, 3, 5]) // [B, G, G, 3, p, p]
+    .reshape([b, (height / p) * (width / p), c * p * p]);
+  return rows(patches, weight.flatten(1), bias);
+}
+
+class PatchEmbed extends nn.Layer {
+  readonly proj: nn.Conv2d;
+
+  constructor(patch: number, dim: number) {
+    super();
+    this.proj = new nn.Conv2d(3, dim, patch, { stride: patch });
+  }
+  override forward(images: Tensor): Tensor {
+    return patchTokens(images, this.proj.weight, this.proj.bias);
+  }
+}
+
+class Attention extends nn.Module {
+  readonly qkv: VitLinear;
+  readonly proj: VitLinear;
+  readonly #heads: number;
+
+  constructor(dim: number, heads: number) {
+    super();
+    this.#heads = heads;
+    this.qkv = new VitLinear(dim, 3 * dim);
+    this.proj = new VitLinear(dim, dim);
+  }
+  /** x [B, N, D] -> [B, N, D] */
+  forward(x: Tensor, look?: (weights: Tensor) => Tensor): Tensor {
+    const [q, k, v] = this.qkv.forward(x).chunk(3, -1) as [Tensor, Tensor, Tensor];
+    return this.proj.forward(multiHead(q, k, v, { heads: this.#heads, look }));
+  }
+}
+
+class Mlp extends nn.Layer {
+  readonly fc1: VitLinear;
+  readonly fc2: VitLinear;
+
+  constructor(dim: number, hidden: number) {
+    super();
+    this.fc1 = new VitLinear(dim, hidden);
+    this.fc2 = new VitLinear(hidden, dim);
+  }
+  override forward(x: Tensor): Tensor {
+    return this.fc2.forward(this.fc1.forward(x).gelu());
+  }
+}
+
+class Block extends nn.Module {
+  readonly norm1: nn.LayerNorm;
+  readonly attn: Attention;
+  readonly norm2: nn.LayerNorm;
+  readonly mlp: Mlp;
+
+  constructor({ dim, heads, mlpRatio }: TimmVitConfig) {
+    super();
+    this.norm1 = new nn.LayerNorm(dim, { eps: EPS });
+    this.attn = new Attention(dim, heads);
+    this.norm2 = new nn.LayerNorm(dim, { eps: EPS });
+    this.mlp = new Mlp(dim, Math.floor(dim * mlpRatio));
+  }
+  /** x [B, N, D] -> [B, N, D]; `i` is the block's number for the tap. */
+  forward(x: Tensor, i: number, { value = (_, y) => y, attention }: Tap): Tensor {
+    const look = attention && ((weights: Tensor) => attention(i, weights));
+    const attended = x.add(this.attn.forward(value(`blocks.${i}.norm1`, this.norm1.forward(x)), look));
+    const changed = this.mlp.forward(value(`blocks.${i}.norm2`, this.norm2.forward(attended)));
+    return value(`blocks.${i}`, attended.add(changed));
+  }
+}
+
+class Trunk extends nn.Module {
+  readonly cls_token: nn.Parameter; // [1, 1, D]
+  readonly pos_embed: nn.Parameter; // [1, N, D]
+  readonly patch_embed: PatchEmbed;
+  readonly blocks: readonly Block[];
+  readonly norm: nn.LayerNorm;
+
+  constructor(config: TimmVitConfig) {
+    super();
+    const { dim, depth, patchSize } = config;
+    this.cls_token = new nn.Parameter(zeros([1, 1, dim]));
+    this.pos_embed = new nn.Parameter(zeros([1, 1 + visionGrid(config) ** 2, dim]));
+    this.patch_embed = new PatchEmbed(patchSize, dim);
+    this.blocks = Array.from({ length: depth }, () => new Block(config));
+    this.norm = new nn.LayerNorm(dim, { eps: EPS });
+  }
+  override resetParameters(generator: Generator): void {
+    init.truncatedNormal_(this.pos_embed, 0.02, generator);
+    init.normal_(this.cls_token, 0, 1e-6, generator);
+  }
+  /** The class token after the last norm, [B, D]. */
+  forward(images: Tensor, tap: Tap): Tensor {
+    const patches = this.patch_embed.forward(images); // [B, N - 1, D]
+    const first = this.cls_token.expand([patches.size(0), 1, patches.size(2)]);
+    const start = cat([first, patches], 1).add(this.pos_embed);
+    const last = this.blocks.reduce((x, block, i) => block.forward(x, i, tap), start);
+    return this.norm.forward(last.select(1, 0));
+  }
+}
+
+class Head extends nn.Layer {
+  readonly proj: nn.Linear;
+
+  constructor(dim: number, embedDim: number) {
+    super();
+    this.proj = new nn.Linear(dim, embedDim, { bias: false });
+  }
+  override forward(x: Tensor): Tensor {
+    return this.proj.forward(x);
+  }
+}
+
+export class TimmVit extends VisionTower {
+  readonly trunk: Trunk;
+  readonly head: Head;
+
+  constructor(config: TimmVitConfig, embedDim: number) {
+    super();
+    this.trunk = new Trunk(config);
+    this.head = new Head(config.dim, embedDim);
+  }
+  override forward(images: Tensor, tap: Tap = {}): Tensor {
+    return this.head.forward(this.trunk.forward(images, tap));
+  }
+}
