@@ -4,6 +4,7 @@ import { biomedclip } from './biomedclip.ts';
 import { denseCrfCheck } from './dense-crf.ts';
 import { dhnNce } from './dhn-nce.ts';
 import { dpo } from './dpo.ts';
+import { gscorecam } from './gscorecam.ts';
 import { llamaTokenizer } from './llama-tokenizer.ts';
 import { losses } from './losses.ts';
 import { medvint } from './medvint.ts';
@@ -27,6 +28,7 @@ export const CHECKS: readonly GoldenCheck[] = [
   biomedclip,
   dhnNce,
   dpo,
+  gscorecam,
   llamaTokenizer,
   losses,
   medvint,
