@@ -89,3 +89,40 @@ function watched(
 export function unitRows(x: Tensor): Tensor {
   return x.div(x.mul(x).sum(-1, true).sqrt().clamp(1e-12));
 }
+
+/** Whose attention is computed: of all tokens, or of the first, which still looks at all. */
+export type Queries = 'all' | 'first';
+
+/** Queries [B, N or 1, C], keys and values [B, N, C] of x [B, N, C], from one weight [3 C, C] and bias. */
+export function packedProjections(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  queries: Queries,
+): [Tensor, Tensor, Tensor] {
+  if (queries === 'all') return rows(x, weight, bias).chunk(3, -1) as [Tensor, Tensor, Tensor];
+  const dim = x.size(-1);
+  const part = (start: number, end: number | null) =>
+    [weight.slice(0, start, end), bias === null ? null : bias.slice(0, start, end)] as const;
+  const [k, v] = rows(x, ...part(dim, null)).chunk(2, -1) as [Tensor, Tensor];
+  return [rows(x.slice(1, 0, 1), ...part(0, dim)), k, v];
+}
+
+/** A block of a transformer whose class token is pooled. */
+export type PooledBlock = {
+  /** x [B, N, C] -> [B, N, C]; `i` is the block's number for the tap. */
+  forward(x: Tensor, i: number, tap: Tap): Tensor;
+  /** The first token alone, [B, 1, C]. */
+  first(x: Tensor): Tensor;
+};
+
+/** The class token after all blocks, [B, C]. Without a tap the last block computes that token alone. */
+export function classToken(blocks: readonly PooledBlock[], start: Tensor, tap: Tap | undefined): Tensor {
+  const isLast = (i: number) => i === blocks.length - 1;
+  return blocks
+    .reduce(
+      (x, block, i) => (tap === undefined && isLast(i) ? block.first(x) : block.forward(x, i, tap ?? {})),
+      start,
+    )
+    .select(1, 0);
+}

@@ -3,9 +3,17 @@
 // Shapes: B batch, N tokens, D channels of a token, E features.
 
 import { cat, type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
-import { rows } from '../sam/layers.ts';
 import { type ClipVitConfig, visionGrid } from './config.ts';
-import { multiHead, NormalLinear, type Tap } from './layers.ts';
+import {
+  classToken,
+  type MultiHeadOptions,
+  multiHead,
+  NormalLinear,
+  type PooledBlock,
+  packedProjections,
+  type Queries,
+  type Tap,
+} from './layers.ts';
 import { patchTokens } from './timm-vit.ts';
 import { VisionTower } from './vision-tower.ts';
 
@@ -17,6 +25,8 @@ function deviations(dim: number, depth: number) {
   return { attention: dim ** -0.5, added, hidden: (2 * dim) ** -0.5 };
 }
 type Deviations = ReturnType<typeof deviations>;
+
+type AttentionOptions = Pick<MultiHeadOptions, 'bias' | 'look'> & { readonly queries?: Queries };
 
 class Attention extends nn.Module {
   readonly in_proj_weight: nn.Parameter; // [3 D, D]
@@ -37,13 +47,9 @@ class Attention extends nn.Module {
     init.normal_(this.in_proj_weight, 0, this.#deviation, generator);
     init.constant_(this.in_proj_bias, 0);
   }
-  /** x [B, N, D] -> [B, N, D]; `bias` is added to the logits. */
-  forward(x: Tensor, bias: Tensor | null, look?: (weights: Tensor) => Tensor): Tensor {
-    const [q, k, v] = rows(x, this.in_proj_weight, this.in_proj_bias).chunk(3, -1) as [
-      Tensor,
-      Tensor,
-      Tensor,
-    ];
+  /** x [B, N, D] -> [B, N or 1, D] */
+  forward(x: Tensor, { bias = null, look, queries = 'all' }: AttentionOptions): Tensor {
+    const [q, k, v] = packedProjections(x, this.in_proj_weight, this.in_proj_bias, queries);
     return this.out_proj.forward(multiHead(q, k, v, { heads: this.#heads, bias, look }));
   }
 }
@@ -63,7 +69,7 @@ class Mlp extends nn.Layer {
 }
 const quickGelu = new nn.QuickGELU();
 
-class ResidualBlock extends nn.Module {
+class ResidualBlock extends nn.Module implements PooledBlock {
   readonly attn: Attention;
   readonly ln_1: nn.LayerNorm;
   readonly mlp: Mlp;
@@ -76,11 +82,18 @@ class ResidualBlock extends nn.Module {
     this.mlp = new Mlp(dim, start);
     this.ln_2 = new nn.LayerNorm(dim);
   }
-  forward(x: Tensor, bias: Tensor | null, i: number, { value = (_, y) => y, attention }: Tap): Tensor {
+  /** `bias` [N, N] or null is added to every head's logits. */
+  forward(x: Tensor, i: number, tap: Tap, bias: Tensor | null = null): Tensor {
+    const { value = (_, y) => y, attention } = tap;
     const look = attention && ((weights: Tensor) => attention(i, weights));
-    const attended = x.add(this.attn.forward(value(`blocks.${i}.norm1`, this.ln_1.forward(x)), bias, look));
+    const normal = value(`blocks.${i}.norm1`, this.ln_1.forward(x));
+    const attended = x.add(this.attn.forward(normal, { bias, look }));
     const changed = this.mlp.forward(value(`blocks.${i}.norm2`, this.ln_2.forward(attended)));
     return value(`blocks.${i}`, attended.add(changed));
+  }
+  first(x: Tensor): Tensor {
+    const attended = x.slice(1, 0, 1).add(this.attn.forward(this.ln_1.forward(x), { queries: 'first' }));
+    return attended.add(this.mlp.forward(this.ln_2.forward(attended)));
   }
 }
 
@@ -92,9 +105,9 @@ export class Transformer extends nn.Module {
     const start = deviations(dim, depth);
     this.resblocks = Array.from({ length: depth }, () => new ResidualBlock(dim, heads, start));
   }
-  /** x [B, N, D] -> [B, N, D]; `bias` [N, N] or null is added to every head's logits. */
-  forward(x: Tensor, bias: Tensor | null = null, tap: Tap = {}): Tensor {
-    return this.resblocks.reduce((y, block, i) => block.forward(y, bias, i, tap), x);
+  /** x [B, N, D] -> [B, N, D]; `bias` [N, N] is added to every head's logits. */
+  forward(x: Tensor, bias: Tensor): Tensor {
+    return this.resblocks.reduce((y, block, i) => block.forward(y, i, {}, bias), x);
   }
 }
 
@@ -125,11 +138,11 @@ export class ClipVit extends VisionTower {
       init.normal_(table, 0, deviation, generator);
     }
   }
-  override forward(images: Tensor, tap: Tap = {}): Tensor {
+  override forward(images: Tensor, tap?: Tap): Tensor {
     const patches = patchTokens(images, this.conv1.weight, null); // [B, N - 1, D]
     const first = this.class_embedding.expand([patches.size(0), 1, patches.size(2)]);
     const tokens = cat([first, patches], 1).add(this.positional_embedding);
-    const last = this.transformer.forward(this.ln_pre.forward(tokens), null, tap);
-    return this.ln_post.forward(last.select(1, 0)).matmul(this.proj);
+    const pooled = classToken(this.transformer.resblocks, this.ln_pre.forward(tokens), tap);
+    return this.ln_post.forward(pooled).matmul(this.proj);
   }
 }

@@ -5,7 +5,14 @@
 import { cat, type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
 import { rows, VitLinear } from '../sam/layers.ts';
 import { type TimmVitConfig, visionGrid } from './config.ts';
-import { multiHead, type Tap } from './layers.ts';
+import {
+  classToken,
+  multiHead,
+  type PooledBlock,
+  packedProjections,
+  type Queries,
+  type Tap,
+} from './layers.ts';
 import { VisionTower } from './vision-tower.ts';
 
 const { init } = nn;
@@ -46,9 +53,9 @@ class Attention extends nn.Module {
     this.qkv = new VitLinear(dim, 3 * dim);
     this.proj = new VitLinear(dim, dim);
   }
-  /** x [B, N, D] -> [B, N, D] */
-  forward(x: Tensor, look?: (weights: Tensor) => Tensor): Tensor {
-    const [q, k, v] = this.qkv.forward(x).chunk(3, -1) as [Tensor, Tensor, Tensor];
+  /** x [B, N, D] -> [B, N or 1, D] */
+  forward(x: Tensor, queries: Queries, look?: (weights: Tensor) => Tensor): Tensor {
+    const [q, k, v] = packedProjections(x, this.qkv.weight, this.qkv.bias, queries);
     return this.proj.forward(multiHead(q, k, v, { heads: this.#heads, look }));
   }
 }
@@ -67,7 +74,7 @@ class Mlp extends nn.Layer {
   }
 }
 
-class Block extends nn.Module {
+class Block extends nn.Module implements PooledBlock {
   readonly norm1: nn.LayerNorm;
   readonly attn: Attention;
   readonly norm2: nn.LayerNorm;
@@ -80,12 +87,15 @@ class Block extends nn.Module {
     this.norm2 = new nn.LayerNorm(dim, { eps: EPS });
     this.mlp = new Mlp(dim, Math.floor(dim * mlpRatio));
   }
-  /** x [B, N, D] -> [B, N, D]; `i` is the block's number for the tap. */
   forward(x: Tensor, i: number, { value = (_, y) => y, attention }: Tap): Tensor {
     const look = attention && ((weights: Tensor) => attention(i, weights));
-    const attended = x.add(this.attn.forward(value(`blocks.${i}.norm1`, this.norm1.forward(x)), look));
+    const attended = x.add(this.attn.forward(value(`blocks.${i}.norm1`, this.norm1.forward(x)), 'all', look));
     const changed = this.mlp.forward(value(`blocks.${i}.norm2`, this.norm2.forward(attended)));
     return value(`blocks.${i}`, attended.add(changed));
+  }
+  first(x: Tensor): Tensor {
+    const attended = x.slice(1, 0, 1).add(this.attn.forward(this.norm1.forward(x), 'first'));
+    return attended.add(this.mlp.forward(this.norm2.forward(attended)));
   }
 }
 
@@ -110,12 +120,11 @@ class Trunk extends nn.Module {
     init.normal_(this.cls_token, 0, 1e-6, generator);
   }
   /** The class token after the last norm, [B, D]. */
-  forward(images: Tensor, tap: Tap): Tensor {
+  forward(images: Tensor, tap?: Tap): Tensor {
     const patches = this.patch_embed.forward(images); // [B, N - 1, D]
     const first = this.cls_token.expand([patches.size(0), 1, patches.size(2)]);
     const start = cat([first, patches], 1).add(this.pos_embed);
-    const last = this.blocks.reduce((x, block, i) => block.forward(x, i, tap), start);
-    return this.norm.forward(last.select(1, 0));
+    return this.norm.forward(classToken(this.blocks, start, tap));
   }
 }
 
@@ -140,7 +149,7 @@ export class TimmVit extends VisionTower {
     this.trunk = new Trunk(config);
     this.head = new Head(config.dim, embedDim);
   }
-  override forward(images: Tensor, tap: Tap = {}): Tensor {
+  override forward(images: Tensor, tap?: Tap): Tensor {
     return this.head.forward(this.trunk.forward(images, tap));
   }
 }
