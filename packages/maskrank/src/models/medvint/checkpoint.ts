@@ -19,7 +19,7 @@ export type LoadNetworkOptions = {
   readonly config?: MedvintConfig;
   /** How LLaMA's large matrices are kept. Default `float16`: 13.5 GB for the released network; `int8` 6.8, `float32` 27. */
   readonly storage?: WeightStorage;
-  /** Element type of everything else and of what is computed. Default `float32`, the only one that every CPU engine has. */
+  /** Element type of everything else and of what is computed. Default `float32`, the only one on the CPU. */
   readonly compute?: 'float32' | 'bfloat16' | 'float16';
   /** `cpu` (default), `cuda`. Files are read on the CPU first. */
   readonly device?: 'cpu' | `cuda${string}`;
@@ -107,19 +107,23 @@ async function fromSources(sources: Sources, options: LoadNetworkOptions) {
   return { network, report: { files, merged, unused, ignored } };
 }
 
-/** Asks the engine before anything large is read: some cannot multiply half precision on the CPU. */
-function requireArithmetic({ compute: dtype = 'float32', device = 'cpu' }: LoadNetworkOptions): void {
+/** Asks the engine before anything large is read. */
+function requireArithmetic({ compute = 'float32', device = 'cpu' }: LoadNetworkOptions): void {
+  const who = `loadMedvint: computing in ${compute} on ${device}`;
+  // On the CPU some engines lack half precision, and some end the process by an instruction that the machine forbids.
+  if (device === 'cpu' && compute !== 'float32')
+    throw new UsageError(
+      `${who}: allowed there is float32; \`storage\` may be of half precision all the same.`,
+    );
   try {
     tidy(() => {
-      const x = zeros([2, 2], { dtype, device });
+      const x = zeros([2, 2], { dtype: compute, device });
       x.matmul(x);
     });
   } catch (cause) {
-    throw new UsageError(
-      `loadMedvint: this engine does not compute in ${dtype} on ${device} (${(cause as Error).message.split('\n')[0]}); ` +
-        'storage may be float16 all the same: leave compute at float32.',
-      { cause },
-    );
+    throw new UsageError(`${who}: this engine cannot (${(cause as Error).message.split('\n')[0]}).`, {
+      cause,
+    });
   }
 }
 

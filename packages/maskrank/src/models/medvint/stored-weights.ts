@@ -17,6 +17,9 @@ const BLOCK_ELEMENTS = 1 << 20;
 /** Spread of weights that are drawn, as LLaMA's. */
 const INITIAL_SD = 0.02;
 
+/** The smallest normal float32: rows below it, and rows of zeros, have no scale of their own to divide by. */
+const SMALLEST_SCALE = 2 ** -126;
+
 /** Whole numbers -127..127 and the scale of each row: matrix[i, :] is about values[i, :] scale[i]. */
 export type QuantisedRows = { readonly values: Tensor; readonly scale: Tensor };
 
@@ -25,7 +28,7 @@ export function quantiseRows(matrix: Tensor): QuantisedRows {
   return noGrad(() =>
     tidy(() => {
       const largest = matrix.to('float32').abs().amax(1); // [V]
-      const scale = largest.div(127).maskedFill(largest.eq(0), 1); // a row of zeros stays one
+      const scale = largest.div(127).clamp(SMALLEST_SCALE);
       const values = matrix.to('float32').div(scale.unsqueeze(1)).round().to('int8');
       return { values, scale };
     }),
