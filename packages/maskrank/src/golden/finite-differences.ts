@@ -5,7 +5,7 @@ import { compareElements } from './compare.ts';
 import type { CheckResult } from './types.ts';
 
 const STEP = 1e-5;
-const TOLERANCE = { absolute: 1e-8, relative: 1e-5 };
+const TOLERANCE = { absolute: 1e-11, relative: 1e-5 };
 
 /** `loss` is a scalar of the float64 leaves, which come by name and get their values back. */
 export function checkDirectionalGradients(

@@ -86,14 +86,14 @@ async function checkGreedy(fixture: Fixture, network: Medvint): Promise<CheckRes
   return compareExact('out/greedy_ids', got, numbers(fixture, 'out/greedy_ids'));
 }
 
-/** Of the mean square of the logits, with respect to the image and a parameter of every kind. */
-function checkGradients(fixture: Fixture, network: Medvint): CheckResult[] {
-  network.to('float64').requiresGrad_(true);
-  const image = load(fixture, 'in/image').to('float64').requiresGrad_();
-  const ids = load(fixture, 'in/input_ids');
-  const named = new Map<string, Tensor>(network.namedParameters());
-  const picked = [
+/** Parameters of every kind, by the stage whose output's mean square they are derived from. */
+const DERIVED: Readonly<Record<'features' | 'logits', readonly string[]>> = {
+  features: [
     'vision_model.0.weight',
+    'vision_model.11.0.downsample.0.weight',
+    'vision_model.12.1.bn3.weight',
+  ],
+  logits: [
     'vision_model.12.1.bn3.weight',
     'query_embed.weight',
     'decoder.layers.0.multihead_attn.in_proj_weight',
@@ -105,11 +105,23 @@ function checkGradients(fixture: Fixture, network: Medvint): CheckResult[] {
     'llamacasual.model.layers.1.mlp.gate_proj.weight',
     'llamacasual.model.layers.2.input_layernorm.weight',
     'llamacasual.lm_head.weight',
-  ].map((name): [string, Tensor] => [name, named.get(name)!]);
-  return checkDirectionalGradients(
-    () => network.forward(image, ids).pow(2).mean(),
-    [['image', image], ...picked],
-  );
+  ],
+};
+
+function checkGradients(fixture: Fixture, network: Medvint): CheckResult[] {
+  network.to('float64').requiresGrad_(true);
+  const image = load(fixture, 'in/image').to('float64').requiresGrad_();
+  const ids = load(fixture, 'in/input_ids');
+  const parameters = new Map<string, Tensor>(network.namedParameters());
+  const named = (names: readonly string[]) =>
+    names.map((name): [string, Tensor] => [name, parameters.get(name) as Tensor]);
+  return [
+    ...checkDirectionalGradients(
+      () => network.visionFeatures(image).pow(2).mean(),
+      [['image', image], ...named(DERIVED.features)],
+    ),
+    ...checkDirectionalGradients(() => network.forward(image, ids).pow(2).mean(), named(DERIVED.logits)),
+  ];
 }
 
 export const medvint: GoldenCheck = {
