@@ -12,6 +12,7 @@ import { metrics } from './metrics.ts';
 import { morphology } from './morphology.ts';
 import { optimisers } from './optimisers.ts';
 import { preprocess } from './preprocess.ts';
+import { regions } from './regions.ts';
 import { samCheckpoint } from './sam-checkpoint.ts';
 import { samEndToEnd } from './sam-end-to-end.ts';
 import { samImageEncoder } from './sam-image-encoder.ts';
@@ -36,6 +37,7 @@ export const CHECKS: readonly GoldenCheck[] = [
   morphology,
   optimisers,
   preprocess,
+  regions,
   samCheckpoint,
   samEndToEnd,
   samImageEncoder,

@@ -21,14 +21,16 @@ export class ExactFilter implements KernelFilter {
     }
     this.points = points;
     this.triangle = new Float32Array((points * (points - 1)) / 2);
+    const squares = new Float64Array(points);
     for (let i = 1, at = 0; i < points; i++) {
+      squares.fill(0, 0, i);
+      for (let k = 0; k < dimensions; k++) {
+        const own = data[i * dimensions + k]!;
+        for (let j = 0, other = k; j < i; j++, other += dimensions) squares[j]! += (own - data[other]!) ** 2;
+      }
       for (let j = 0; j < i; j++, at++) {
-        let square = 0;
-        for (let k = 0; k < dimensions; k++) {
-          const difference = data[i * dimensions + k]! - data[j * dimensions + k]!;
-          square += difference * difference;
-        }
-        this.triangle[at] = Math.exp(-0.5 * square);
+        // Beyond this it is zero in float32.
+        this.triangle[at] = squares[j]! > 210 ? 0 : Math.exp(-0.5 * squares[j]!);
       }
     }
   }
@@ -45,9 +47,9 @@ export class ExactFilter implements KernelFilter {
         for (let j = 0; j < i; j++, at++) {
           const k = triangle[at]!;
           sum += k * own[j]!;
-          sums[j] = sums[j]! + k * value;
+          sums[j]! += k * value;
         }
-        sums[i] = sums[i]! + sum;
+        sums[i]! += sum;
       }
       for (let i = 0; i < points; i++) out[i * channels + c] = sums[i]!;
     }

@@ -7,6 +7,7 @@
 
 import { UsageError } from '@maskrank/torch/errors';
 import type { Features, KernelFilter } from './filter.ts';
+import { blur, type Placement, slice, splat, type VertexValues } from './lattice-loops.ts';
 import { VertexTable } from './vertex-table.ts';
 
 /** Adding and subtracting it rounds a float32 below 2^22 to a whole number, ties to even. */
@@ -18,49 +19,38 @@ const f32 = Math.fround;
 export class LatticeFilter implements KernelFilter {
   readonly points: number;
   readonly vertices: number;
-  private readonly corners: number;
-  /** [N, D + 1]: vertices of the simplex around a point. */
-  private readonly vertexOf: Int32Array;
-  /** [N, D + 1]: how much of the point each of them holds. */
-  private readonly weights: Float32Array;
+  private readonly placement: Placement;
   /** [D + 1, M, 2]: the vertices before and after a vertex on an axis, 0 where there is none. */
   private readonly neighbours: Int32Array;
-  private values = new Float32Array(0);
-  private blurred = new Float32Array(0);
+  private values: VertexValues = new Float64Array(0);
+  private blurred: VertexValues = new Float64Array(0);
 
   constructor(features: Features) {
-    const { points, dimensions } = features;
-    this.points = points;
-    this.corners = dimensions + 1;
-    this.vertexOf = new Int32Array(points * this.corners);
-    this.weights = new Float32Array(points * this.corners);
     const axes = makeAxes(features);
-    const table = new VertexTable(points >> 2);
-    placePoints(features, axes, table, this.vertexOf, this.weights);
+    const table = new VertexTable(features.points >> 5);
+    this.points = features.points;
+    this.placement = placePoints(features, axes, table);
     this.vertices = table.count;
     this.neighbours = findNeighbours(axes, table);
   }
 
   apply(out: Float32Array, values: Float32Array, channels: number): void {
-    const length = (this.vertices + 1) * channels;
+    const { placement, vertices } = this;
+    const length = (vertices + 1) * channels;
     if (this.values.length < length) {
-      this.values = new Float32Array(length);
-      this.blurred = new Float32Array(length);
+      this.values = new Float64Array(length);
+      this.blurred = new Float64Array(length);
     }
     this.values.fill(0, 0, length);
     this.blurred.fill(0, 0, channels);
-    const [splat, blur, slice] =
-      channels === 1 ? [splatOne, blurOne, sliceOne] : [splatMany, blurMany, sliceMany];
-    splat(this.values, values, this.vertexOf, this.weights, this.corners, channels);
-    for (let axis = 0; axis < this.corners; axis++) {
-      const from = 2 * this.vertices * axis;
-      const neighbours = this.neighbours.subarray(from, from + 2 * this.vertices);
-      blur(this.blurred, this.values, neighbours, channels);
+    splat(this.values, values, placement, channels);
+    for (let axis = 0; axis < placement.corners; axis++) {
+      const from = 2 * vertices * axis;
+      blur(this.blurred, this.values, this.neighbours.subarray(from, from + 2 * vertices), channels);
       [this.values, this.blurred] = [this.blurred, this.values];
     }
     // The blur's gain, p. 6 of the paper.
-    const gain = 1 / (1 + 2 ** (1 - this.corners));
-    slice(out, this.values, this.vertexOf, this.weights, this.corners, channels, gain);
+    slice(out, this.values, placement, channels, 1 / (1 + 2 ** (1 - placement.corners)));
   }
 }
 
@@ -86,6 +76,7 @@ function makeAxes({ points, dimensions: d, data }: Features): Axes {
       const v = data[k * d + i]!;
       if (v < low[i]!) low[i] = v;
       if (v > high[i]!) high[i] = v;
+      if (Number.isNaN(v)) high[i] = Infinity;
     }
   }
   const strides = new Float64Array(d + 1);
@@ -109,10 +100,10 @@ function placePoints(
   { points, dimensions: d, data }: Features,
   { scales, strides }: Axes,
   table: VertexTable,
-  vertexOf: Int32Array,
-  weights: Float32Array,
-): void {
+): Placement {
   const corners = d + 1;
+  const vertexOf = new Int32Array(points * corners);
+  const weights = new Float32Array(points * corners);
   const inverse = f32(1 / corners);
   const elevated = new Float64Array(corners);
   const rest = new Float64Array(corners);
@@ -120,13 +111,12 @@ function placePoints(
   const order = Int32Array.from({ length: corners }, (_, i) => i);
   const sorted = new Float64Array(corners);
   const sortedStrides = new Float64Array(corners);
-  const lastCode = new Float64Array(corners).fill(Number.NaN);
-  const lastVertex = new Int32Array(corners);
-  for (let k = 0, feature = d, at = 0; k < points; k++, feature += d) {
+  const codes = new Float64Array(corners);
+  for (let at = 0, feature = 0; at < vertexOf.length; at += corners, feature += d) {
     // y = E p (p. 5).
     let sum = 0;
     for (let j = d; j > 0; j--) {
-      const part = f32(data[feature - 1 - (d - j)]! * scales[j - 1]!);
+      const part = f32(data[feature + j - 1]! * scales[j - 1]!);
       elevated[j] = f32(sum - f32(j * part));
       sum = f32(sum + part);
     }
@@ -172,18 +162,16 @@ function placePoints(
     // Vertex r has the weight of the gap between ranks D - r and D + 1 - r (p. 10). From vertex r - 1 to r every coordinate
     // grows by one, the one of rank D + 1 - r falls by D.
     let below = sorted[0]! - corners;
-    for (let r = 0; r < corners; r++, at++) {
+    for (let r = 0; r < corners; r++) {
       const above = sorted[d - r]!;
       if (r > 0) code += 1 - sortedStrides[corners - r]!;
-      if (code !== lastCode[r]) {
-        lastCode[r] = code;
-        lastVertex[r] = table.add(code);
-      }
-      vertexOf[at] = lastVertex[r]!;
-      weights[at] = inverse * (above - below);
+      codes[r] = code;
+      weights[at + r] = inverse * (above - below);
       below = above;
     }
+    table.addAll(codes, vertexOf, at);
   }
+  return { corners, vertexOf, weights };
 }
 
 /** On axis j: one step back lowers every coordinate by one and raises coordinate j by D. */
@@ -208,88 +196,4 @@ function findNeighbours({ strides }: Axes, table: VertexTable): Int32Array {
 
 function remainder(code: number, corners: number): number {
   return code - corners * Math.floor(code / corners);
-}
-
-function splatOne(
-  to: Float32Array,
-  values: Float32Array,
-  vertexOf: Int32Array,
-  weights: Float32Array,
-  corners: number,
-): void {
-  for (let k = 0, at = 0; at < vertexOf.length; k++) {
-    const value = values[k]!;
-    for (const end = at + corners; at < end; at++) {
-      const vertex = vertexOf[at]!;
-      to[vertex] = to[vertex]! + weights[at]! * value;
-    }
-  }
-}
-
-function splatMany(
-  to: Float32Array,
-  values: Float32Array,
-  vertexOf: Int32Array,
-  weights: Float32Array,
-  corners: number,
-  channels: number,
-): void {
-  for (let from = 0, at = 0; at < vertexOf.length; from += channels) {
-    for (const end = at + corners; at < end; at++) {
-      const vertex = vertexOf[at]! * channels;
-      const weight = weights[at]!;
-      for (let c = 0; c < channels; c++) to[vertex + c] = to[vertex + c]! + weight * values[from + c]!;
-    }
-  }
-}
-
-function blurOne(to: Float32Array, from: Float32Array, neighbours: Int32Array): void {
-  for (let at = 0, vertex = 1; at < neighbours.length; at += 2, vertex++) {
-    to[vertex] = from[vertex]! + 0.5 * (from[neighbours[at]!]! + from[neighbours[at + 1]!]!);
-  }
-}
-
-function blurMany(to: Float32Array, from: Float32Array, neighbours: Int32Array, channels: number): void {
-  for (let at = 0, vertex = channels; at < neighbours.length; at += 2) {
-    const before = neighbours[at]! * channels;
-    const after = neighbours[at + 1]! * channels;
-    for (let c = 0; c < channels; c++, vertex++) {
-      to[vertex] = from[vertex]! + 0.5 * (from[before + c]! + from[after + c]!);
-    }
-  }
-}
-
-function sliceOne(
-  out: Float32Array,
-  from: Float32Array,
-  vertexOf: Int32Array,
-  weights: Float32Array,
-  corners: number,
-  _channels: number,
-  gain: number,
-): void {
-  for (let k = 0, at = 0; at < vertexOf.length; k++) {
-    let sum = 0;
-    for (const end = at + corners; at < end; at++) sum += weights[at]! * from[vertexOf[at]!]!;
-    out[k] = gain * sum;
-  }
-}
-
-function sliceMany(
-  out: Float32Array,
-  from: Float32Array,
-  vertexOf: Int32Array,
-  weights: Float32Array,
-  corners: number,
-  channels: number,
-  gain: number,
-): void {
-  for (let k = 0, at = 0; at < vertexOf.length; k += channels) {
-    out.fill(0, k, k + channels);
-    for (const end = at + corners; at < end; at++) {
-      const vertex = vertexOf[at]! * channels;
-      const weight = gain * weights[at]!;
-      for (let c = 0; c < channels; c++) out[k + c] = out[k + c]! + weight * from[vertex + c]!;
-    }
-  }
 }

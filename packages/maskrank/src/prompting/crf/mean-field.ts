@@ -64,12 +64,12 @@ export class MeanField {
       kernel.apply(mass, mass);
       return { kernel, mu, gain: gainMatrix(mu, labels), mass };
     });
-    this.base = this.baseOdds();
     this.q = new Float32Array(points * channels);
     this.odds = new Float32Array(points * channels);
     this.filtered = new Float32Array(points * channels);
-    unaryOdds(this.odds, unary);
-    softmax(this.q, this.odds, channels);
+    this.base = unaryOdds(unary);
+    softmax(this.q, this.base, channels);
+    for (const { mu, mass } of this.terms) addMass(this.base, mass, mu, labels);
   }
 
   /** One parallel update of all pixels. */
@@ -127,21 +127,6 @@ export class MeanField {
     }
     return sum;
   }
-
-  private baseOdds(): Float32Array {
-    const { points, unary, terms } = this;
-    const { labels } = unary;
-    const last = labels - 1;
-    const base = new Float32Array(points * last);
-    unaryOdds(base, unary);
-    for (const { mu, mass } of terms) {
-      for (let l = 0; l < last; l++) {
-        const cost = mu[l * labels + last]! - mu[last * labels + last]!;
-        for (let i = 0, at = l; i < points; i++, at += last) base[at] = base[at]! - cost * mass[i]!;
-      }
-    }
-    return base;
-  }
 }
 
 /** Gain[l][m] = -(mu[l][m] - mu[l][last]) + (mu[last][m] - mu[last][last]). */
@@ -155,12 +140,24 @@ function gainMatrix(mu: Float64Array, labels: number): Float64Array {
 }
 
 /** Log-odds of every label but the last against the last by the unary alone. [N, C] */
-function unaryOdds(out: Float32Array, { labels, energies }: Unary): void {
+function unaryOdds({ labels, energies }: Unary): Float32Array {
   const last = labels - 1;
   const points = energies.length / labels;
-  const end = energies.subarray(last * points);
+  const out = new Float32Array(points * last);
   for (let l = 0; l < last; l++) {
-    for (let i = 0, at = l; i < points; i++, at += last) out[at] = end[i]! - energies[l * points + i]!;
+    const own = l * points;
+    const other = last * points;
+    for (let i = 0, at = l; i < points; i++, at += last) out[at] = energies[other + i]! - energies[own + i]!;
+  }
+  return out;
+}
+
+/** What K 1 adds to the log-odds: messages of the last label, had it all the probability. */
+function addMass(odds: Float32Array, mass: Float32Array, mu: Float64Array, labels: number): void {
+  const last = labels - 1;
+  for (let l = 0; l < last; l++) {
+    const cost = mu[l * labels + last]! - mu[last * labels + last]!;
+    for (let i = 0, at = l; i < mass.length; i++, at += last) odds[at]! -= cost * mass[i]!;
   }
 }
 
@@ -208,10 +205,10 @@ function checkUnary({ width, height, labels, energies }: Unary, points: number):
       `MeanField: ${energies.length} unary energies; expected ${labels} labels * ${width} * ${height} = ${labels * points}.`,
     );
   }
-  const bad = energies.findIndex((e) => !Number.isFinite(e));
-  if (bad >= 0) {
+  for (let i = 0; i < energies.length; i++) {
+    if (Number.isFinite(energies[i]!)) continue;
     throw new UsageError(
-      `MeanField: unary energy ${bad} is ${energies[bad]}; allowed: finite numbers. Clip probabilities before the logarithm.`,
+      `MeanField: unary energy ${i} is ${energies[i]}; allowed: finite numbers. Clip probabilities before the logarithm.`,
     );
   }
 }

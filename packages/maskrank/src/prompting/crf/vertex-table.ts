@@ -25,16 +25,20 @@ export class VertexTable {
     return this.slots[this.slotOf(code)]!;
   }
 
-  /** The vertex's number; a new one if it is not there. */
-  add(code: number): number {
-    const slot = this.slotOf(code);
-    const found = this.slots[slot]!;
-    if (found !== 0) return found;
-    const number = ++this.count;
-    this.codes[number] = code;
-    this.slots[slot] = number;
-    if (2 * number >= this.slots.length) this.grow();
-    return number;
+  /** The numbers of vertices, new ones for those that are not there: `into[at + i]` for `wanted[i]`. */
+  addAll(wanted: Float64Array, into: Int32Array, at: number): void {
+    for (let i = 0; i < wanted.length; i++) {
+      const code = wanted[i]!;
+      const slot = this.slotOf(code);
+      let number = this.slots[slot]!;
+      if (number === 0) {
+        number = ++this.count;
+        this.codes[number] = code;
+        this.slots[slot] = number;
+        if (2 * number >= this.slots.length) this.grow();
+      }
+      into[at + i] = number;
+    }
   }
 
   /** Where the code sits, or the free slot where it would. */
