@@ -1,6 +1,7 @@
 // The configuration of a CLIP file, read off its tensors' names and shapes.
 // Not here: other libraries' names (key-maps.ts), loading (checkpoint.ts).
 
+import { isDeepStrictEqual } from 'node:util';
 import { DataError } from '@maskrank/torch/errors';
 import type { TensorData } from '@maskrank/torch/io';
 import {
@@ -114,9 +115,12 @@ const FAMILIES: readonly (readonly [string, (shapes: Shapes, size: Size) => Clip
   ['visual.attnpool.positional_embedding', openAiResNet],
 ];
 
+/** Equal but for the name and how much of the table of positions a text may use, which no shape shows. */
 const sameNetwork = (a: ClipConfig, b: ClipConfig): boolean =>
-  JSON.stringify({ ...a, name: '', text: { ...a.text, context: 0 } }) ===
-  JSON.stringify({ ...b, name: '', text: { ...b.text, context: 0 } });
+  isDeepStrictEqual(
+    { ...a, name: '', text: { ...a.text, context: 0 } },
+    { ...b, name: '', text: { ...b.text, context: 0 } },
+  );
 
 /** The configuration that fits these tensors. `source` opens the message of an error. */
 export function inferClipConfig(shapes: Shapes, source: string): ClipConfig {

@@ -34,15 +34,16 @@ const off = (logits: Tensor): Tensor => eye(logits.size(0), { dtype: logits.dtyp
 
 /** -l_ii + log sum_{j != i} w_ij exp(l_ij), w_ij = (B - 1) exp(beta l_ij) / sum_{k != i} exp(beta l_ik): [B] */
 const fromPaper: Direction = (logits, beta) => {
-  const b = logits.size(0);
-  const others = logits.maskedFill(off(logits).to('bool'), Number.NEGATIVE_INFINITY);
-  const logsumexp = (x: Tensor) => {
-    const top = x.amax(1, true).detach();
-    return x.sub(top).exp().sum(1).log().add(top.squeeze(1));
+  const diagonal = off(logits);
+  const others = (factor: number) => {
+    const scaled = logits.mul(factor).maskedFill(diagonal.to('bool'), Number.NEGATIVE_INFINITY);
+    const top = scaled.amax(1, true).detach();
+    return scaled.sub(top).exp().sum(1).log().add(top.squeeze(1)); // [B]
   };
-  const negatives = logsumexp(others.mul(1 + beta)).sub(logsumexp(others.mul(beta))); // [B]
-  const positives = logits.mul(off(logits)).sum(1);
-  return negatives.add(Math.log(b - 1)).sub(positives);
+  const negatives = others(1 + beta)
+    .sub(others(beta))
+    .add(Math.log(logits.size(0) - 1));
+  return negatives.sub(logits.mul(diagonal).sum(1));
 };
 
 /** The same as the released code has it: [B, B] */

@@ -27,6 +27,11 @@ function resolve(model: Clip, options: CamOptions): ResolvedCamOptions {
   if (!(resolved.temperature > 0)) {
     throw new UsageError(`saliency: temperature = ${resolved.temperature}; allowed: numbers above 0.`);
   }
+  if (resolved.precision !== 'float32' && model.device === 'cpu') {
+    throw new UsageError(
+      `saliency: precision = ${resolved.precision} is for GPUs: on processors libtorch 1.13 ends in an illegal instruction. Use float32.`,
+    );
+  }
   return resolved;
 }
 

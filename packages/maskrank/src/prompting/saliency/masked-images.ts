@@ -100,11 +100,10 @@ export class MaskedImages {
   /** Features [b, E] of the images that `mask` makes of the image [1, 3, S, S]. */
   #forward(mask: (image: Tensor) => Tensor): Float32Array {
     const { precision } = this.#options;
-    const device = this.#model.device.startsWith('cuda') ? 'cuda' : 'cpu';
     const run = (images: Tensor) =>
       precision === 'float32'
         ? this.#model.encodeImage(images)
-        : autocast({ device, dtype: precision }, () => this.#model.encodeImage(images));
+        : autocast({ device: 'cuda', dtype: precision }, () => this.#model.encodeImage(images));
     return noGrad(() => tidy(() => run(mask(inputOf(this.#model, this.#planes))).toFloat32Array()));
   }
 

@@ -26,7 +26,7 @@ export type CamOptions = {
   readonly softmaxOver?: 'all' | 'kept';
   /** Masked images that go through the network together. Default 16 on the CPU, 128 elsewhere. Changes memory and time only. */
   readonly batch?: number;
-  /** Element type of the masked forward passes; what gains depends on the device. Default `float32`. */
+  /** Element type of the masked forward passes; the shorter ones are for GPUs. Default `float32`. */
   readonly precision?: 'float32' | 'bfloat16' | 'float16';
 };
 

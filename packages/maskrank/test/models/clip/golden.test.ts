@@ -13,7 +13,6 @@ describe('clip against the references', () => {
       const report = await checkFixture(dir, name);
       expect(report.status).toBe('checked');
       const results = report.status === 'checked' ? report.results : [];
-      if (process.env.SHOW) for (const r of results) console.log(r.ok, r.what, r.maxError, r.tolerance);
       expect(results.filter((result) => !result.ok)).toEqual([]);
     });
   }
