@@ -3,7 +3,7 @@
 // with enough text to need it.
 // Shapes: B texts, L word pieces, D channels, E features.
 
-import { type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
+import { type Generator, nn, type Tensor, tidy, zeros } from '@maskrank/torch';
 import { type BertTextConfig, projectionDim } from './config.ts';
 import { multiHead, NormalLinear } from './layers.ts';
 
@@ -152,7 +152,7 @@ class Bert extends nn.Module {
       ids.eq(PAD_ID).view([b, 1, 1, l]),
       Number.NEGATIVE_INFINITY,
     );
-    return this.encoder.layer.reduce((x, layer) => layer.forward(x, padding), start);
+    return this.encoder.layer.reduce((x, layer) => tidy(() => layer.forward(x, padding)), start);
   }
 }
 

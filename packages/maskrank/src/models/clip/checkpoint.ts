@@ -1,6 +1,7 @@
 // Loads BiomedCLIP and OpenAI's CLIP from files: open_clip's and OpenAI's state dicts, the transformers port of BiomedCLIP and
 // this project's own, as .bin, .pth, .pt or .safetensors. Every difference in names or shapes is an error that lists all.
-// Not here: names of other files (key-maps.ts), downloads (weights registry). TorchScript archives are not read.
+// Not here: names of other files (key-maps.ts), downloads (weights registry). OpenAI's own downloads are TorchScript archives,
+// which are not read: save their state dict once with PyTorch, or take open_clip's files of the same weights.
 
 import { extname } from 'node:path';
 import { nn } from '@maskrank/torch';

@@ -126,7 +126,7 @@ export const CLIP_CONFIGS = {
       mlpDim: 3072,
     },
   },
-  /** 1.1 million parameters: for tests, demonstrations and training on two cores. Its map is as fine as BiomedCLIP's. */
+  /** 0.96 million parameters: for tests, demonstrations and training on two cores. Its map is as fine as BiomedCLIP's. */
   'biomedclip-tiny': {
     name: 'biomedclip-tiny',
     family: 'biomedclip',

@@ -3,7 +3,6 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { DataError } from '@maskrank/torch/errors';
-import type { TensorData } from '@maskrank/torch/io';
 import {
   type BiomedClipConfig,
   CLIP_CONFIGS,
@@ -12,7 +11,7 @@ import {
   type OpenAiClipConfig,
 } from './config.ts';
 
-type Shapes = ReadonlyMap<string, Pick<TensorData, 'shape'>>;
+type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
 type Size = (key: string, dim: number) => number;
 
 /** Channels of an attention head: no tensor's shape shows it; all released models have this many. */

@@ -2,7 +2,7 @@
 // replaces what happens inside a tower.
 // Shapes: B batch, L queries, S keys, h heads, C channels, d = C / h.
 
-import { type Generator, nn, type Tensor } from '@maskrank/torch';
+import { type Generator, nn, type Tensor, tidy } from '@maskrank/torch';
 import { attend } from '../sam/attention.ts';
 import { rows } from '../sam/layers.ts';
 
@@ -116,13 +116,15 @@ export type PooledBlock = {
   first(x: Tensor): Tensor;
 };
 
-/** The class token after all blocks, [B, C]. Without a tap the last block computes that token alone. */
+/**
+ * The class token after all blocks, [B, C]. Without a tap the last block computes that token alone, and each block's
+ * intermediate results are freed as soon as it is through.
+ */
 export function classToken(blocks: readonly PooledBlock[], start: Tensor, tap: Tap | undefined): Tensor {
-  const isLast = (i: number) => i === blocks.length - 1;
-  return blocks
-    .reduce(
-      (x, block, i) => (tap === undefined && isLast(i) ? block.first(x) : block.forward(x, i, tap ?? {})),
-      start,
-    )
-    .select(1, 0);
+  const last = blocks.length - 1;
+  const run = (block: PooledBlock, x: Tensor, i: number): Tensor => {
+    if (tap !== undefined) return block.forward(x, i, tap);
+    return tidy(() => (i === last ? block.first(x) : block.forward(x, i, {})));
+  };
+  return blocks.reduce((x, block, i) => run(block, x, i), start).select(1, 0);
 }

@@ -2,7 +2,7 @@
 // vision tower made of it. Parameter names are the released state dicts'.
 // Shapes: B batch, N tokens, D channels of a token, E features.
 
-import { cat, type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
+import { cat, type Generator, nn, type Tensor, tidy, zeros } from '@maskrank/torch';
 import { type ClipVitConfig, visionGrid } from './config.ts';
 import {
   classToken,
@@ -107,7 +107,7 @@ export class Transformer extends nn.Module {
   }
   /** x [B, N, D] -> [B, N, D]; `bias` [N, N] is added to every head's logits. */
   forward(x: Tensor, bias: Tensor): Tensor {
-    return this.resblocks.reduce((y, block, i) => block.forward(y, i, {}, bias), x);
+    return this.resblocks.reduce((y, block, i) => tidy(() => block.forward(y, i, {}, bias)), x);
   }
 }
 

@@ -2,7 +2,7 @@
 // attention instead of mean pooling. Parameter names are the released state dicts'.
 // Shapes: B images, C channels of a stage, H W its positions, E features.
 
-import { cat, type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
+import { cat, type Generator, nn, type Tensor, tidy, zeros } from '@maskrank/torch';
 import type { ClipResNetConfig } from './config.ts';
 import { multiHead, NormalLinear, type Tap } from './layers.ts';
 import { VisionTower } from './vision-tower.ts';
@@ -50,6 +50,9 @@ class Bottleneck extends nn.Layer {
   }
   /** x [B, from, H, W] -> [B, 4 inner, H / stride, W / stride] */
   override forward(x: Tensor): Tensor {
+    return tidy(() => this.#forward(x));
+  }
+  #forward(x: Tensor): Tensor {
     const a = this.bn1.forward(this.conv1.forward(x)).relu();
     const b = this.bn2.forward(this.conv2.forward(a)).relu();
     const c = this.bn3.forward(this.conv3.forward(halve(b, this.#stride)));
@@ -131,9 +134,11 @@ export class ModifiedResNet extends VisionTower {
     this.attnpool = new AttentionPool((imageSize / 32) ** 2, 32 * width, heads, embedDim);
   }
   override forward(images: Tensor, { value = (_, y) => y }: Tap = {}): Tensor {
-    const a = this.bn1.forward(this.conv1.forward(images)).relu();
-    const b = this.bn2.forward(this.conv2.forward(a)).relu();
-    const stem = F.avgPool(2, this.bn3.forward(this.conv3.forward(b)).relu(), 2); // [B, width, S / 4, S / 4]
+    const stem = tidy(() => {
+      const a = this.bn1.forward(this.conv1.forward(images)).relu();
+      const b = this.bn2.forward(this.conv2.forward(a)).relu();
+      return F.avgPool(2, this.bn3.forward(this.conv3.forward(b)).relu(), 2); // [B, width, S / 4, S / 4]
+    });
     const one = value('layer1', this.layer1.forward(stem));
     const two = value('layer2', this.layer2.forward(one));
     const three = value('layer3', this.layer3.forward(two));

@@ -1,6 +1,7 @@
 // Texts to features of a network: tokens as short as the texts allow (padding changes nothing), features of unit length.
 
 import { fromTypedArray, noGrad, type Tensor, tidy } from '@maskrank/torch';
+import { UsageError } from '@maskrank/torch/errors';
 import type { Clip } from './clip.ts';
 import type { Encoding, WordPiece } from './wordpiece.ts';
 
@@ -23,7 +24,13 @@ export type EmbeddedText = {
 
 /** Features of every text. Texts are cut to the network's context. */
 export function embedTexts(model: Clip, tokenizer: WordPiece, texts: readonly string[]): EmbeddedText[] {
-  const encodings = texts.map((text) => tokenizer.encode(text, model.config.text.context));
+  const { context, vocabulary } = model.config.text;
+  if (tokenizer.size > vocabulary) {
+    throw new UsageError(
+      `embedTexts: the tokeniser has ${tokenizer.size} pieces; the network '${model.config.name}' knows ${vocabulary}. Take the vocabulary that it was trained with.`,
+    );
+  }
+  const encodings = texts.map((text) => tokenizer.encode(text, context));
   return encodings.map((encoding) => {
     const features = noGrad(() =>
       tidy(() => model.encodeText(tokenIds([encoding], model.device)).toFloat32Array()),

@@ -128,6 +128,8 @@ describe('texts', () => {
     const [short, long] = embedTexts(model, tokenizer, ['liver', 'left kidney '.repeat(20)]);
     expect(Math.hypot(...(short?.embedding ?? []))).toBeCloseTo(1, 6);
     expect([short?.droppedPieces, long?.droppedPieces]).toEqual([0, 40 - (SMALL.text.context - 2)]);
+    const larger = new WordPiece([...tokenizer.vocabulary, ...Array.from({ length: 40 }, (_, i) => `w${i}`)]);
+    expect(() => embedTexts(model, larger, ['liver'])).toThrow('48 pieces');
     model.dispose();
   });
 });

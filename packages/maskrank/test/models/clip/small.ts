@@ -27,13 +27,13 @@ export const SMALL_VIT: OpenAiClipConfig = {
   text,
 };
 
-export const SMALL_RESNET: OpenAiClipConfig = {
+export const SMALL_RESNET = {
   name: 'small-resnet',
   family: 'openai',
   embedDim: 10,
   vision: { kind: 'clip-resnet', imageSize: 64, stages: [1, 2, 1, 1], width: 4, heads: 2 },
   text,
-};
+} as const satisfies OpenAiClipConfig;
 
 export const ALL: readonly ClipConfig[] = [SMALL, SMALL_VIT, SMALL_RESNET];
 

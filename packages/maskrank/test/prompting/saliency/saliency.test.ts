@@ -1,4 +1,4 @@
-import { Generator, memory, randn, tidy } from '@maskrank/torch';
+import { fromTypedArray, Generator, memory, randn, type Tensor, tidy } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import {
   CAM_LAYERS,
   CamImage,
   type CamOptions,
+  type ChannelWeights,
   camSite,
   defaultCamLayer,
   gatherEvidence,
@@ -111,11 +112,7 @@ describe('evidence', () => {
 describe('gScoreCAM', () => {
   it('keeps the channels with the largest gradients and weighs all to one', async () => {
     const { channels } = await cam(SMALL, 'gscorecam', { k: 5 });
-    const { kept, importance, weights } = channels ?? {
-      kept: [],
-      importance: [],
-      weights: new Float64Array(),
-    };
+    const { kept, importance, weights } = channels as ChannelWeights;
     const least = Math.min(...kept.map((c) => importance[c] as number));
     const others = Array.from(importance.keys()).filter((c) => !kept.includes(c));
     expect(kept.length).toBe(5);
@@ -207,6 +204,38 @@ describe('attention relevance', () => {
     expect(() => attentionRelevance(resNet, planes(SMALL_RESNET), text(SMALL_RESNET))).toThrow(UsageError);
     vit.dispose();
     resNet.dispose();
+  });
+
+  it('of one block is the mean over heads of attention times its derivative where that is positive', () => {
+    const model = smallClip({ ...SMALL, vision: { ...SMALL.vision, depth: 1 } });
+    const own = text(SMALL);
+    const got = attentionRelevance(model, planes(), own);
+    /** The logit with one attention weight of the class token moved, and that weight. */
+    const moved = (head: number, patch: number, by: number) =>
+      tidy(() => {
+        let weight = 0;
+        const input = fromTypedArray(planes(), [1, 3, 32, 32]);
+        const attention = (_: number, weights: Tensor) => {
+          const data = weights.toFloat32Array();
+          const at = head * 17 * 17 + patch;
+          weight = data[at] as number;
+          data[at] = weight + by;
+          return weights.clone().copyFrom(data);
+        };
+        const features = model.encodeImage(input, { attention }).toFloat32Array();
+        const dot = features.reduce((sum, value, i) => sum + value * (own[i] as number), 0);
+        return { weight, logit: (Math.exp(model.logit_scale.item()) * dot) / Math.hypot(...features) };
+      });
+    const top = Math.max(...got.data);
+    for (const patch of [1, 6, 16]) {
+      const parts = [0, 1].map((head) => {
+        const [up, down] = [moved(head, patch, 0.01), moved(head, patch, -0.01)];
+        return Math.max(0, (up.weight * (up.logit - down.logit)) / 0.02);
+      });
+      const expected = ((parts[0] as number) + (parts[1] as number)) / 2;
+      expect(Math.abs((got.data[patch - 1] as number) - expected)).toBeLessThan(0.01 * top);
+    }
+    model.dispose();
   });
 
   it('is the same whether the parameters are frozen or not', () => {
