@@ -3,6 +3,7 @@
 export { clipFromState, type LoadClipOptions, loadClip } from './checkpoint.ts';
 export { BiomedClip, buildClip, Clip, createClip, OpenAiClip } from './clip.ts';
 export * from './config.ts';
+export { clipFingerprint } from './fingerprint.ts';
 export { describeClip, inferClipConfig } from './infer-config.ts';
 export { type Tap, unitRows, type VisionSite } from './layers.ts';
 export { type DhnNceOptions, dhnNceLoss, infoNce } from './losses.ts';

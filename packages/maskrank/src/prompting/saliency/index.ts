@@ -1,5 +1,6 @@
 // Saliency of an image for a text.
 
+export { type CachedCam, SaliencyCache, type SaliencyIdentity, saliencyKey } from './cache.ts';
 export { CamImage } from './cam-image.ts';
 export { type Evidence, gatherEvidence, meanGradients } from './evidence.ts';
 export { normaliseMap, type SaliencyMap, toWholeImage } from './grid.ts';

@@ -1,6 +1,7 @@
 // What can be chosen about a saliency map, with the published values as defaults where they are sound.
 
 import type { ClipView } from '../../models/clip/index.ts';
+import type { SaliencyCache } from './cache.ts';
 import type { CamLayer } from './layers.ts';
 import type { SaliencyMethod } from './methods.ts';
 
@@ -38,6 +39,8 @@ export type SaliencyOptions = CamOptions & {
    * this text.
    */
   readonly neutral?: Float32Array;
+  /** Where maps are kept between runs, and `clipFingerprint` of the network. */
+  readonly cache?: { readonly store: SaliencyCache; readonly model: string };
   /** Sensitivity to the text (1 - correlation with the neutral map) below which there is a warning. Default 0.05. */
   readonly minSensitivity?: number;
 };

@@ -1,8 +1,9 @@
 // How much each place of an image speaks for a text, on the whole image: the way in for prompts.
 // Not here: from maps to boxes and points (../regions), labels from maps (../crf), texts to embeddings (models/clip/text.ts).
 
-import type { Image, Size } from '../../imaging/types.ts';
+import type { Image } from '../../imaging/types.ts';
 import { type Clip, type ClipInput, clipInput } from '../../models/clip/index.ts';
+import { saliencyKey } from './cache.ts';
 import { CamImage } from './cam-image.ts';
 import { type SaliencyMap, toWholeImage } from './grid.ts';
 import { type ChannelWeights, type RawCam, SALIENCY_METHODS, type SaliencyMethod } from './methods.ts';
@@ -12,7 +13,7 @@ import { sensitivityWarning, textSensitivity } from './sensitivity.ts';
 export type Saliency = {
   /** On the whole image, 0 to 1. */
   readonly map: SaliencyMap;
-  /** How channels were weighed; null for methods that do not weigh channels. */
+  /** How channels were weighed; null for methods that do not weigh channels, and for maps from the cache. */
   readonly channels: ChannelWeights | null;
   /** 1 - correlation with the neutral text's map; null unless one was given. */
   readonly sensitivity: number | null;
@@ -22,11 +23,12 @@ export type Saliency = {
 
 /**
  * Maps of one image. Holds what texts of the same image share (features of masked images), so a second text costs less; holds
- * nothing of the engine.
+ * nothing of the engine. Masked images run in other batches then, which may change a map in its last bits: for equal bytes ask
+ * for the same texts in the same order.
  */
 export class ImageSaliency {
+  readonly #image: Image;
   readonly #input: ClipInput;
-  readonly #size: Size;
   readonly #cam: CamImage;
   readonly #method: SaliencyMethod;
   readonly #options: SaliencyOptions;
@@ -35,7 +37,7 @@ export class ImageSaliency {
   constructor(model: Clip, image: Image, options: SaliencyOptions = {}) {
     this.#options = options;
     this.#method = options.method ?? 'gscorecam';
-    this.#size = { width: image.width, height: image.height };
+    this.#image = image;
     this.#input = clipInput(image, model.config.vision.imageSize, options.view);
     this.#cam = new CamImage(model, this.#input.planes, options);
   }
@@ -54,12 +56,35 @@ export class ImageSaliency {
     return { map, channels: raw.channels, sensitivity, warnings };
   }
 
+  /** From the cache where there is one that has it. */
   async #raw(text: Float32Array, signal?: AbortSignal): Promise<RawCam> {
     signal?.throwIfAborted();
+    const { cache } = this.#options;
+    if (cache === undefined) return this.#compute(text, signal);
+    const key = saliencyKey({
+      model: cache.model,
+      image: this.#image,
+      text,
+      options: this.#identifyingOptions(),
+    });
+    const found = await cache.store.get(key);
+    if (found !== null) return { ...found, channels: null };
+    const made = await this.#compute(text, signal);
+    await cache.store.put(key, made);
+    return made;
+  }
+
+  async #compute(text: Float32Array, signal?: AbortSignal): Promise<RawCam> {
     return SALIENCY_METHODS[this.#method](this.#cam, text, signal);
   }
 
+  #identifyingOptions(): Readonly<Record<string, string | number>> {
+    const { batch: _, ...options } = this.#cam.options;
+    return { method: this.#method, view: this.#options.view ?? 'stretch', ...options };
+  }
+
   #whole({ grid }: RawCam): SaliencyMap {
-    return toWholeImage(grid, this.#input.shown, this.#size);
+    const { width, height } = this.#image;
+    return toWholeImage(grid, this.#input.shown, { width, height });
   }
 }
