@@ -88,6 +88,15 @@ function gradientWarnings({ gradients }: Evidence, { layer }: CamImage['options'
   ];
 }
 
+/** Of masks that all have a range: there a score is missing only where the network's numbers overflowed. */
+function scoreWarnings(scores: Float64Array, { precision }: CamImage['options']): string[] {
+  const lost = scores.filter(Number.isNaN).length;
+  if (lost === 0) return [];
+  return [
+    `${lost} of ${scores.length} masked images gave no number in ${precision} and count as 0; choose float32 or bfloat16.`,
+  ];
+}
+
 type ScoredOptions = {
   /** Keeps a constant mask finite; 0 as ScoreCAM has it. */
   readonly epsilon: number;
@@ -106,10 +115,14 @@ const scored =
     // A mask without a range has no score; both originals count it as 0.
     const scores = found.map((score) => (Number.isNaN(score) ? 0 : score - blank));
     const weights = softmaxWeights(kept, scores, evidence.channels, image.options);
+    const isChosen = kept.length < evidence.channels;
     return {
       grid: weightedSum(evidence, weights),
       channels: { kept, importance, scores, weights },
-      warnings: kept.length < evidence.channels ? gradientWarnings(evidence, image.options) : [],
+      warnings: [
+        ...(isChosen ? gradientWarnings(evidence, image.options) : []),
+        ...(epsilon > 0 ? scoreWarnings(found, image.options) : []),
+      ],
     };
   };
 

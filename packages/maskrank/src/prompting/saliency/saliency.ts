@@ -1,6 +1,7 @@
 // How much each place of an image speaks for a text, on the whole image: the way in for prompts.
 // Not here: from maps to boxes and points (../regions), labels from maps (../crf), texts to embeddings (models/clip/text.ts).
 
+import { DataError } from '@maskrank/torch/errors';
 import type { Image } from '../../imaging/types.ts';
 import { type Clip, type ClipInput, clipInput } from '../../models/clip/index.ts';
 import { saliencyKey } from './cache.ts';
@@ -75,7 +76,12 @@ export class ImageSaliency {
   }
 
   async #compute(text: Float32Array, signal?: AbortSignal): Promise<RawCam> {
-    return SALIENCY_METHODS[this.#method](this.#cam, text, signal);
+    const raw = await SALIENCY_METHODS[this.#method](this.#cam, text, signal);
+    if (raw.grid.data.every(Number.isFinite)) return raw;
+    const { name } = this.#cam.model.config;
+    throw new DataError(
+      `saliency: the network '${name}' gives no numbers for this image or text; its weights, or the text embedding, are damaged.`,
+    );
   }
 
   #identifyingOptions(): Readonly<Record<string, string | number>> {

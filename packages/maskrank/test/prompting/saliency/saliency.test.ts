@@ -1,5 +1,5 @@
 import { fromTypedArray, Generator, memory, randn, type Tensor, tidy } from '@maskrank/torch';
-import { UsageError } from '@maskrank/torch/errors';
+import { DataError, UsageError } from '@maskrank/torch/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FloatMap, Image } from '../../../src/imaging/types.ts';
@@ -392,6 +392,15 @@ describe('saliency of an image', () => {
     expect(passes).toBe(1 + 4 + 1);
     const fresh = await new ImageSaliency(model, image, options).map(text(SMALL, 5));
     expect(largest(second.map.data, fresh.map.data)).toBeLessThan(1e-6);
+    model.dispose();
+  });
+
+  it('of a damaged network or text is refused', async () => {
+    const model = smallClip();
+    const broken = text(SMALL).fill(Number.NaN);
+    for (const method of ['gradcam', 'relevance'] as const) {
+      await expect(new ImageSaliency(model, image, { method }).map(broken)).rejects.toThrow(DataError);
+    }
     model.dispose();
   });
 
