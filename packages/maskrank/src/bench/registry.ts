@@ -9,5 +9,6 @@ export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   'sam-embed': async () => (await import('./sam-embed.ts')).samEmbed,
   'stage2-step': async () => (await import('./stage2-step.ts')).stage2Step,
   'surface-dice': async () => (await import('./surface-dice.ts')).surfaceDiceBench,
+  'dense-crf': async () => (await import('./dense-crf.ts')).denseCrfBench,
   leaks: async () => (await import('./leaks.ts')).leaks,
 };

@@ -66,6 +66,10 @@ export class Kernel {
 }
 
 function multiply(out: Float32Array, values: Float32Array, scale: Float32Array, channels: number): void {
+  if (channels === 1) {
+    for (let i = 0; i < scale.length; i++) out[i] = scale[i]! * values[i]!;
+    return;
+  }
   for (let i = 0, at = 0; i < scale.length; i++) {
     const s = scale[i]!;
     for (let c = 0; c < channels; c++, at++) out[at] = s * values[at]!;

@@ -9,6 +9,7 @@ import { UsageError } from '@maskrank/torch/errors';
 import type { Size } from '../../imaging/types.ts';
 import { type Compatibility, compatibilityMatrix } from './compatibility.ts';
 import type { Kernel } from './kernel.ts';
+import { softmax } from './softmax.ts';
 
 /** Energy of every label at every pixel: minus log of its probability, up to a constant a pixel. */
 export type Unary = Size & {
@@ -174,25 +175,6 @@ function addProduct(odds: Float32Array, filtered: Float32Array, gain: Float64Arr
       for (let m = 0; m < channels; m++) sum += gain[l * channels + m]! * filtered[i + m]!;
       odds[i + l] = sum;
     }
-  }
-}
-
-/** Probabilities of all labels but the last, whose log-odds against itself are 0. */
-function softmax(q: Float32Array, odds: Float32Array, channels: number): void {
-  if (channels === 1) {
-    for (let i = 0; i < odds.length; i++) q[i] = 1 / (1 + Math.exp(-odds[i]!));
-    return;
-  }
-  for (let i = 0; i < odds.length; i += channels) {
-    let largest = 0;
-    for (let l = 0; l < channels; l++) largest = Math.max(largest, odds[i + l]!);
-    let sum = Math.exp(-largest);
-    for (let l = 0; l < channels; l++) {
-      const e = Math.exp(odds[i + l]! - largest);
-      q[i + l] = e;
-      sum += e;
-    }
-    for (let l = 0; l < channels; l++) q[i + l] = q[i + l]! / sum;
   }
 }
 

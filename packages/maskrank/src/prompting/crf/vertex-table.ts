@@ -25,20 +25,33 @@ export class VertexTable {
     return this.slots[this.slotOf(code)]!;
   }
 
-  /** The numbers of vertices, new ones for those that are not there: `into[at + i]` for `wanted[i]`. */
-  addAll(wanted: Float64Array, into: Int32Array, at: number): void {
-    for (let i = 0; i < wanted.length; i++) {
+  /** The numbers of vertices, new ones for those that are not there: `into[at + i]` for `wanted[i]`, i below `count`. */
+  addAll(wanted: Float64Array, count: number, into: Int32Array, at: number): void {
+    let { slots, codes, shift } = this;
+    let mask = slots.length - 1;
+    for (let i = 0; i < count; i++) {
       const code = wanted[i]!;
-      const slot = this.slotOf(code);
-      let number = this.slots[slot]!;
+      let slot = Math.imul(code | 0, SPREAD) >>> shift;
+      let number = slots[slot]!;
+      while (number !== 0 && codes[number] !== code) {
+        slot = (slot + 1) & mask;
+        number = slots[slot]!;
+      }
       if (number === 0) {
-        number = ++this.count;
-        this.codes[number] = code;
-        this.slots[slot] = number;
-        if (2 * number >= this.slots.length) this.grow();
+        number = this.insert(slot, code);
+        ({ slots, codes, shift } = this);
+        mask = slots.length - 1;
       }
       into[at + i] = number;
     }
+  }
+
+  private insert(slot: number, code: number): number {
+    const number = ++this.count;
+    this.codes[number] = code;
+    this.slots[slot] = number;
+    if (2 * number >= this.slots.length) this.grow();
+    return number;
   }
 
   /** Where the code sits, or the free slot where it would. */

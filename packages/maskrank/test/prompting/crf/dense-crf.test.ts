@@ -17,6 +17,7 @@ import {
   unaryFromProbabilities,
   unaryFromSaliency,
 } from '../../../src/prompting/crf/index.ts';
+import { softmax } from '../../../src/prompting/crf/softmax.ts';
 import { discImage, kernelMatrix, plainMeanField, randomUnary } from './toy.ts';
 
 const largestDifference = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
@@ -135,6 +136,28 @@ describe('mean field', () => {
     expect(() => new MeanField({ ...unary, energies: new Float32Array(18).fill(Infinity) }, [])).toThrow(
       /Infinity/,
     );
+  });
+});
+
+describe('softmax', () => {
+  it('of two labels is the logistic function to float32, at any odds', () => {
+    const odds = Float32Array.from({ length: 20001 }, (_, i) => (i - 10000) / 100);
+    const q = new Float32Array(odds.length);
+    softmax(q, odds, 1);
+    for (const [i, x] of odds.entries()) {
+      expect(Math.abs(q[i]! - 1 / (1 + Math.exp(-x)))).toBeLessThan(1e-7);
+      if (Math.abs(x) < 80) expect(q[i]! / (1 / (1 + Math.exp(-x)))).toBeCloseTo(1, 6);
+    }
+    softmax(q, Float32Array.of(Infinity, -Infinity, 0), 1);
+    expect(q[0]).toBe(1);
+    expect(q[1]).toBeLessThan(1e-30);
+    expect(q[2]).toBe(0.5);
+  });
+
+  it('of more labels does not overflow', () => {
+    const q = new Float32Array(4);
+    softmax(q, Float32Array.of(500, 0, -500, -600), 2);
+    expect([...q]).toEqual([1, 0, 0, 0]);
   });
 });
 

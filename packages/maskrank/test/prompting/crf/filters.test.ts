@@ -10,6 +10,9 @@ import {
   Kernel,
   LatticeFilter,
 } from '../../../src/prompting/crf/index.ts';
+import { makeAxes } from '../../../src/prompting/crf/lattice-axes.ts';
+import { placeAnyBlock, placePoints } from '../../../src/prompting/crf/lattice-placement.ts';
+import { UNROLLED_PLACING } from '../../../src/prompting/crf/lattice-simplices.ts';
 import { VertexTable } from '../../../src/prompting/crf/vertex-table.ts';
 import { Random } from '../../../src/util/random.ts';
 import { discImage, kernelMatrix } from './toy.ts';
@@ -53,7 +56,7 @@ describe('vertex table', () => {
       fc.property(fc.array(code, { maxLength: 300 }), (codes) => {
         const table = new VertexTable(1);
         const into = new Int32Array(codes.length + 2);
-        table.addAll(Float64Array.from(codes), into, 1);
+        table.addAll(Float64Array.from(codes), codes.length, into, 1);
         const numbers = new Map<number, number>();
         for (const [i, c] of codes.entries()) {
           if (!numbers.has(c)) numbers.set(c, numbers.size + 1);
@@ -68,6 +71,56 @@ describe('vertex table', () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+describe('simplices', () => {
+  it.each([2, 3, 5])('in %i dimensions written out are those of the general form', (d) => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.double({ min: 0.01, max: 20, noNaN: true }),
+        fc.string(),
+        (n, spread, seed) => {
+          const features = randomFeatures(n, d, spread, seed);
+          // Whole numbers and equal features have ties.
+          if (n % 3 === 0)
+            for (let i = 0; i < features.data.length; i++) features.data[i] = Math.round(features.data[i]!);
+          const axes = makeAxes(features);
+          const [general, unrolled] = [placeAnyBlock, UNROLLED_PLACING[d]!].map((place) => {
+            const weights = new Float32Array(n * (d + 1));
+            const codes = new Float64Array(n * (d + 1));
+            place(features.data, axes, 0, n, weights, codes);
+            return { weights, codes };
+          });
+          expect(unrolled!.codes).toEqual(general!.codes);
+          expect(largestDifference(unrolled!.weights, general!.weights)).toBeLessThan(1e-6);
+          for (let k = 0; k < n; k++) {
+            const own = general!.weights.subarray(k * (d + 1), (k + 1) * (d + 1));
+            expect(own.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
+            for (const w of own) expect(w).toBeGreaterThan(-1e-5);
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of equal places are equal, of different ones differ in code', () => {
+    const features = randomFeatures(300, 3, 5, 'codes');
+    const axes = makeAxes(features);
+    const table = new VertexTable(4);
+    const { vertexOf, weights, corners } = placePoints(features, axes, table);
+    // A point is the mean of its corners: vertices numbered alike must lie at one place.
+    const places = new Map<number, string>();
+    for (let at = 0; at < vertexOf.length; at++) {
+      const code = table.codes[vertexOf[at]!]!;
+      const [remainder, multiple] = [((code % corners) + corners) % corners, Math.floor(code / corners)];
+      expect(remainder).toBe(at % corners);
+      places.set(vertexOf[at]!, `${remainder} ${multiple}`);
+      expect(weights[at]).toBeGreaterThan(-1e-5);
+    }
+    expect(new Set(places.values()).size).toBe(places.size);
   });
 });
 
