@@ -14,8 +14,8 @@ import type { Bench, BenchOptions, BenchResult } from './types.ts';
 
 const SIDE = 256;
 const OPTIONS = CRF_PRESETS.pydensecrf;
-/** Filters of ones for the masses, twice, and one a step. */
-const PASSES = OPTIONS.iterations + 2;
+/** Every kernel filters ones for its normalisation, and once a step. */
+const PASSES = OPTIONS.iterations + 1;
 /** Corners of the simplices of both kernels. */
 const CORNERS = 3 + 6;
 

@@ -2,7 +2,7 @@
 // Holds the kernel's lower triangle in float32 and sums in float64. N points, D features, C channels.
 
 import { UsageError } from '@maskrank/torch/errors';
-import type { Features, KernelFilter } from './filter.ts';
+import { type Features, type KernelFilter, type PointScales, unscaled } from './filter.ts';
 
 /** 96 x 85 pixels: 134 MB of kernel. */
 const MAX_POINTS = 8192;
@@ -35,12 +35,17 @@ export class ExactFilter implements KernelFilter {
     }
   }
 
-  apply(out: Float32Array, values: Float32Array, channels: number): void {
+  apply(
+    out: Float32Array,
+    values: Float32Array,
+    channels: number,
+    { before, after }: PointScales = unscaled(this.points),
+  ): void {
     const { points, triangle } = this;
     const own = new Float64Array(points);
     const sums = new Float64Array(points);
     for (let c = 0; c < channels; c++) {
-      for (let i = 0; i < points; i++) own[i] = sums[i] = values[i * channels + c]!;
+      for (let i = 0; i < points; i++) own[i] = sums[i] = before[i]! * values[i * channels + c]!;
       for (let i = 1, at = 0; i < points; i++) {
         const value = own[i]!;
         let sum = 0;
@@ -51,7 +56,7 @@ export class ExactFilter implements KernelFilter {
         }
         sums[i]! += sum;
       }
-      for (let i = 0; i < points; i++) out[i * channels + c] = sums[i]!;
+      for (let i = 0; i < points; i++) out[i * channels + c] = after[i]! * sums[i]!;
     }
   }
 }

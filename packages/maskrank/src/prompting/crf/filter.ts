@@ -9,8 +9,22 @@ export type Features = {
   readonly data: Float32Array;
 };
 
+/** Factors of every point. [N] each */
+export type PointScales = {
+  /** Of the values that go in. */
+  readonly before: Float32Array;
+  /** Of the sums that come out. */
+  readonly after: Float32Array;
+};
+
 export interface KernelFilter {
   readonly points: number;
-  /** out = K values; both [N, C] with a point's channels side by side. `out` may be `values`. */
-  apply(out: Float32Array, values: Float32Array, channels: number): void;
+  /** out = after K (before values); both [N, C] with a point's channels side by side. `out` may be `values`. */
+  apply(out: Float32Array, values: Float32Array, channels: number, scales?: PointScales): void;
+}
+
+/** Scales that change nothing. */
+export function unscaled(points: number): PointScales {
+  const ones = new Float32Array(points).fill(1);
+  return { before: ones, after: ones };
 }

@@ -4,7 +4,7 @@
 // Not here: normalisation (kernel.ts), gradients with respect to the features.
 // N points, D features, M vertices, C channels.
 
-import type { Features, KernelFilter } from './filter.ts';
+import { type Features, type KernelFilter, type PointScales, unscaled } from './filter.ts';
 import { makeAxes } from './lattice-axes.ts';
 import { blur, type Placement, slice, splat, type VertexValues } from './lattice-loops.ts';
 import { findNeighbours, placePoints } from './lattice-placement.ts';
@@ -28,7 +28,12 @@ export class LatticeFilter implements KernelFilter {
     this.neighbours = findNeighbours(axes, table);
   }
 
-  apply(out: Float32Array, values: Float32Array, channels: number): void {
+  apply(
+    out: Float32Array,
+    values: Float32Array,
+    channels: number,
+    { before, after }: PointScales = unscaled(this.points),
+  ): void {
     const { placement, vertices } = this;
     const length = (vertices + 1) * channels;
     if (this.values.length < length) {
@@ -37,13 +42,13 @@ export class LatticeFilter implements KernelFilter {
     }
     this.values.fill(0, 0, length);
     this.blurred.fill(0, 0, channels);
-    splat(this.values, values, placement, channels);
+    splat(this.values, values, before, placement, channels);
     for (let axis = 0; axis < placement.corners; axis++) {
       const from = 2 * vertices * axis;
       blur(this.blurred, this.values, this.neighbours.subarray(from, from + 2 * vertices), channels);
       [this.values, this.blurred] = [this.blurred, this.values];
     }
     // The blur's gain, p. 6 of the paper.
-    slice(out, this.values, placement, channels, 1 / (1 + 2 ** (1 - placement.corners)));
+    slice(out, this.values, after, placement, channels, 1 / (1 + 2 ** (1 - placement.corners)));
   }
 }

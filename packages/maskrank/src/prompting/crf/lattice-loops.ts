@@ -12,24 +12,30 @@ export type Placement = {
 /** Sums, kept in float64: adding up in place is quicker without a conversion. [M + 1, C] */
 export type VertexValues = Float64Array;
 
-/** Spreads the values of points onto vertices: to += W^T values. */
-type Splat = (to: VertexValues, values: Float32Array, placement: Placement) => void;
+/** Spreads the values of points onto vertices: to += W^T (scale values). */
+type Splat = (to: VertexValues, values: Float32Array, scale: Float32Array, placement: Placement) => void;
 
-/** Reads points back: out = gain W from. */
-type Slice = (out: Float32Array, from: VertexValues, placement: Placement, gain: number) => void;
+/** Reads points back: out = gain scale (W from). */
+type Slice = (
+  out: Float32Array,
+  from: VertexValues,
+  scale: Float32Array,
+  placement: Placement,
+  gain: number,
+) => void;
 
-const splat3: Splat = (to, values, { vertexOf: v, weights: w }) => {
+const splat3: Splat = (to, values, scale, { vertexOf: v, weights: w }) => {
   for (let k = 0, at = 0; at < v.length; k++, at += 3) {
-    const value = values[k]!;
+    const value = scale[k]! * values[k]!;
     to[v[at]!]! += w[at]! * value;
     to[v[at + 1]!]! += w[at + 1]! * value;
     to[v[at + 2]!]! += w[at + 2]! * value;
   }
 };
 
-const splat4: Splat = (to, values, { vertexOf: v, weights: w }) => {
+const splat4: Splat = (to, values, scale, { vertexOf: v, weights: w }) => {
   for (let k = 0, at = 0; at < v.length; k++, at += 4) {
-    const value = values[k]!;
+    const value = scale[k]! * values[k]!;
     to[v[at]!]! += w[at]! * value;
     to[v[at + 1]!]! += w[at + 1]! * value;
     to[v[at + 2]!]! += w[at + 2]! * value;
@@ -37,9 +43,9 @@ const splat4: Splat = (to, values, { vertexOf: v, weights: w }) => {
   }
 };
 
-const splat6: Splat = (to, values, { vertexOf: v, weights: w }) => {
+const splat6: Splat = (to, values, scale, { vertexOf: v, weights: w }) => {
   for (let k = 0, at = 0; at < v.length; k++, at += 6) {
-    const value = values[k]!;
+    const value = scale[k]! * values[k]!;
     to[v[at]!]! += w[at]! * value;
     to[v[at + 1]!]! += w[at + 1]! * value;
     to[v[at + 2]!]! += w[at + 2]! * value;
@@ -49,27 +55,27 @@ const splat6: Splat = (to, values, { vertexOf: v, weights: w }) => {
   }
 };
 
-const slice3: Slice = (out, from, { vertexOf: v, weights: w }, gain) => {
+const slice3: Slice = (out, from, scale, { vertexOf: v, weights: w }, gain) => {
   for (let k = 0, at = 0; at < v.length; k++, at += 3) {
     const sum = w[at]! * from[v[at]!]! + w[at + 1]! * from[v[at + 1]!]! + w[at + 2]! * from[v[at + 2]!]!;
-    out[k] = gain * sum;
+    out[k] = gain * scale[k]! * sum;
   }
 };
 
-const slice4: Slice = (out, from, { vertexOf: v, weights: w }, gain) => {
+const slice4: Slice = (out, from, scale, { vertexOf: v, weights: w }, gain) => {
   for (let k = 0, at = 0; at < v.length; k++, at += 4) {
     const left = w[at]! * from[v[at]!]! + w[at + 1]! * from[v[at + 1]!]!;
     const right = w[at + 2]! * from[v[at + 2]!]! + w[at + 3]! * from[v[at + 3]!]!;
-    out[k] = gain * (left + right);
+    out[k] = gain * scale[k]! * (left + right);
   }
 };
 
-const slice6: Slice = (out, from, { vertexOf: v, weights: w }, gain) => {
+const slice6: Slice = (out, from, scale, { vertexOf: v, weights: w }, gain) => {
   for (let k = 0, at = 0; at < v.length; k++, at += 6) {
     const left = w[at]! * from[v[at]!]! + w[at + 1]! * from[v[at + 1]!]! + w[at + 2]! * from[v[at + 2]!]!;
     const right =
       w[at + 3]! * from[v[at + 3]!]! + w[at + 4]! * from[v[at + 4]!]! + w[at + 5]! * from[v[at + 5]!]!;
-    out[k] = gain * (left + right);
+    out[k] = gain * scale[k]! * (left + right);
   }
 };
 
@@ -80,17 +86,23 @@ const UNROLLED: Readonly<Record<number, { readonly splat: Splat; readonly slice:
   6: { splat: splat6, slice: slice6 },
 };
 
-export function splat(to: VertexValues, values: Float32Array, placement: Placement, channels: number): void {
+export function splat(
+  to: VertexValues,
+  values: Float32Array,
+  scale: Float32Array,
+  placement: Placement,
+  channels: number,
+): void {
   const unrolled = channels === 1 ? UNROLLED[placement.corners] : undefined;
   if (unrolled !== undefined) {
-    unrolled.splat(to, values, placement);
+    unrolled.splat(to, values, scale, placement);
     return;
   }
   const { corners, vertexOf, weights } = placement;
-  for (let from = 0, at = 0; at < vertexOf.length; from += channels) {
+  for (let k = 0, from = 0, at = 0; at < vertexOf.length; k++, from += channels) {
     for (const end = at + corners; at < end; at++) {
       const vertex = vertexOf[at]! * channels;
-      const weight = weights[at]!;
+      const weight = scale[k]! * weights[at]!;
       for (let c = 0; c < channels; c++) to[vertex + c]! += weight * values[from + c]!;
     }
   }
@@ -99,22 +111,23 @@ export function splat(to: VertexValues, values: Float32Array, placement: Placeme
 export function slice(
   out: Float32Array,
   from: VertexValues,
+  scale: Float32Array,
   placement: Placement,
   channels: number,
   gain: number,
 ): void {
   const unrolled = channels === 1 ? UNROLLED[placement.corners] : undefined;
   if (unrolled !== undefined) {
-    unrolled.slice(out, from, placement, gain);
+    unrolled.slice(out, from, scale, placement, gain);
     return;
   }
   const { corners, vertexOf, weights } = placement;
-  for (let k = 0, at = 0; at < vertexOf.length; k += channels) {
-    for (let c = 0; c < channels; c++) out[k + c] = 0;
+  for (let k = 0, to = 0, at = 0; at < vertexOf.length; k++, to += channels) {
+    for (let c = 0; c < channels; c++) out[to + c] = 0;
     for (const end = at + corners; at < end; at++) {
       const vertex = vertexOf[at]! * channels;
-      const weight = gain * weights[at]!;
-      for (let c = 0; c < channels; c++) out[k + c]! += weight * from[vertex + c]!;
+      const weight = gain * scale[k]! * weights[at]!;
+      for (let c = 0; c < channels; c++) out[to + c]! += weight * from[vertex + c]!;
     }
   }
 }

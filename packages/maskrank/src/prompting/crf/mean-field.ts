@@ -1,15 +1,15 @@
 // Mean-field inference in a fully connected CRF (Krähenbühl and Koltun 2011, algorithm 1), as the authors' code does it:
 // a pixel's message to itself stays in. Q <- softmax(-U - sum over kernels of mu K Q).
 //
-// Probabilities sum to one, so the last label's messages follow from the others' and from K 1, which never changes: only
-// L - 1 channels go through the filters, and what K 1 adds to every energy is known before the first step.
+// Only L - 1 channels go through the filters: how far every label leads over the last, u_l = q_l - q_last. For Potts these say
+// all that a step needs; else the rest follows from probabilities that sum to one, and from K 1, which never changes.
 // N pixels, L labels, C = L - 1 channels. Not here: learning of weights, higher-order terms.
 
 import { UsageError } from '@maskrank/torch/errors';
 import type { Size } from '../../imaging/types.ts';
 import { type Compatibility, compatibilityMatrix } from './compatibility.ts';
 import type { Kernel } from './kernel.ts';
-import { softmax } from './softmax.ts';
+import { leadsOfOdds } from './leads.ts';
 
 /** Energy of every label at every pixel: minus log of its probability, up to a constant a pixel. */
 export type Unary = Size & {
@@ -26,13 +26,11 @@ type Term = {
   readonly kernel: Kernel;
   /** [L, L] */
   readonly mu: Float64Array;
-  /** [C, C]: how the filtered probabilities move the log-odds against the last label. */
+  /** [C, C]: how filtered leads move the log-odds against the last label. */
   readonly gain: Float64Array;
-  /** [N]: K 1. */
-  readonly mass: Float32Array;
 };
 
-/** Largest number that keeps log(q) finite in the divergence, as in the reference. */
+/** Keeps log(q) finite in the divergence, as in the reference. */
 const SMALLEST_PROBABILITY = 1e-20;
 
 /** One inference: starts at the unary's probabilities, every `step` is one pass over all kernels. */
@@ -40,10 +38,10 @@ export class MeanField {
   private readonly unary: Unary;
   private readonly points: number;
   private readonly terms: readonly Term[];
-  /** [N, C]: log-odds against the last label before any message from the filters. */
+  /** [N, C]: log-odds against the last label but for what the leads say. */
   private readonly base: Float32Array;
-  /** [N, C]: probabilities of all labels but the last. */
-  private readonly q: Float32Array;
+  /** [N, C]: q_l - q_last now. */
+  private readonly leads: Float32Array;
   private readonly odds: Float32Array;
   private readonly filtered: Float32Array;
 
@@ -61,16 +59,14 @@ export class MeanField {
         );
       }
       const mu = compatibilityMatrix(compatibility, labels);
-      const mass = new Float32Array(points).fill(1);
-      kernel.apply(mass, mass);
-      return { kernel, mu, gain: gainMatrix(mu, labels), mass };
+      return { kernel, mu, gain: gainMatrix(mu, labels) };
     });
-    this.q = new Float32Array(points * channels);
+    this.leads = new Float32Array(points * channels);
     this.odds = new Float32Array(points * channels);
     this.filtered = new Float32Array(points * channels);
     this.base = unaryOdds(unary);
-    softmax(this.q, this.base, channels);
-    for (const { mu, mass } of this.terms) addMass(this.base, mass, mu, labels);
+    leadsOfOdds(this.leads, this.base, channels);
+    for (const term of this.terms) addMass(this.base, term, labels);
   }
 
   /** One parallel update of all pixels. */
@@ -78,24 +74,24 @@ export class MeanField {
     const channels = this.unary.labels - 1;
     this.odds.set(this.base);
     for (const { kernel, gain } of this.terms) {
-      kernel.apply(this.filtered, this.q, channels);
+      kernel.apply(this.filtered, this.leads, channels);
       addProduct(this.odds, this.filtered, gain, channels);
     }
-    softmax(this.q, this.odds, channels);
+    leadsOfOdds(this.leads, this.odds, channels);
   }
 
   /** Probabilities now. [L, h, w] */
   probabilities(): Float32Array {
-    const { points, q } = this;
+    const { points, leads } = this;
     const { labels } = this.unary;
+    const channels = labels - 1;
     const out = new Float32Array(labels * points);
-    for (let i = 0, at = 0; i < points; i++) {
-      let rest = 1;
-      for (let l = 0; l < labels - 1; l++, at++) {
-        out[l * points + i] = q[at]!;
-        rest -= q[at]!;
-      }
-      out[(labels - 1) * points + i] = Math.max(0, rest);
+    for (let i = 0; i < points; i++) {
+      let last = 1;
+      for (let l = 0; l < channels; l++) last -= leads[i * channels + l]!;
+      last = Math.max(0, last / labels);
+      for (let l = 0; l < channels; l++) out[l * points + i] = Math.max(0, leads[i * channels + l]! + last);
+      out[channels * points + i] = last;
     }
     return out;
   }
@@ -130,13 +126,26 @@ export class MeanField {
   }
 }
 
-/** Gain[l][m] = -(mu[l][m] - mu[l][last]) + (mu[last][m] - mu[last][last]). */
+/** d[l][m] = mu[l][m] - mu[last][m]: what label m elsewhere costs label l more than the last. */
+const difference = (mu: Float64Array, labels: number, l: number, m: number): number =>
+  mu[l * labels + m]! - mu[(labels - 1) * labels + m]!;
+
+/** What all labels together cost label l more than the last; 0 for Potts. */
+function rowSum(mu: Float64Array, labels: number, l: number): number {
+  let sum = 0;
+  for (let m = 0; m < labels; m++) sum += difference(mu, labels, l, m);
+  return sum;
+}
+
+/**
+ * With g_m = K u_m: K q_m = g_m + K q_last and L K q_last = K 1 - (g_1 + g_2 + ...), so that the log-odds of l move by
+ * -(d_l1 K q_1 + d_l2 K q_2 + ...) = (D_l / L - d_l1) g_1 + (D_l / L - d_l2) g_2 + ... - D_l / L K 1, D_l being d's row sum.
+ */
 function gainMatrix(mu: Float64Array, labels: number): Float64Array {
-  const last = labels - 1;
-  const against = (l: number, m: number): number => mu[l * labels + m]! - mu[l * labels + last]!;
-  return Float64Array.from({ length: last * last }, (_, at) => {
-    const [l, m] = [Math.floor(at / last), at % last];
-    return against(last, m) - against(l, m);
+  const channels = labels - 1;
+  return Float64Array.from({ length: channels * channels }, (_, at) => {
+    const [l, m] = [Math.floor(at / channels), at % channels];
+    return rowSum(mu, labels, l) / labels - difference(mu, labels, l, m);
   });
 }
 
@@ -153,12 +162,15 @@ function unaryOdds({ labels, energies }: Unary): Float32Array {
   return out;
 }
 
-/** What K 1 adds to the log-odds: messages of the last label, had it all the probability. */
-function addMass(odds: Float32Array, mass: Float32Array, mu: Float64Array, labels: number): void {
-  const last = labels - 1;
-  for (let l = 0; l < last; l++) {
-    const cost = mu[l * labels + last]! - mu[last * labels + last]!;
-    for (let i = 0, at = l; i < mass.length; i++, at += last) odds[at]! -= cost * mass[i]!;
+/** The part of K 1: -D_l / L K 1. */
+function addMass(odds: Float32Array, { kernel, mu }: Term, labels: number): void {
+  const channels = labels - 1;
+  const sums = Float64Array.from({ length: channels }, (_, l) => rowSum(mu, labels, l));
+  if (sums.every((sum) => sum === 0)) return;
+  const mass = new Float32Array(kernel.points).fill(1);
+  kernel.apply(mass, mass);
+  for (let i = 0, at = 0; i < mass.length; i++) {
+    for (let l = 0; l < channels; l++, at++) odds[at]! -= (sums[l]! / labels) * mass[i]!;
   }
 }
 

@@ -17,7 +17,7 @@ import {
   unaryFromProbabilities,
   unaryFromSaliency,
 } from '../../../src/prompting/crf/index.ts';
-import { softmax } from '../../../src/prompting/crf/softmax.ts';
+import { leadsOfOdds } from '../../../src/prompting/crf/leads.ts';
 import { discImage, kernelMatrix, plainMeanField, randomUnary } from './toy.ts';
 
 const largestDifference = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
@@ -139,25 +139,20 @@ describe('mean field', () => {
   });
 });
 
-describe('softmax', () => {
-  it('of two labels is the logistic function to float32, at any odds', () => {
+describe('leads', () => {
+  it('of two labels are the difference of their probabilities to float32, at any odds', () => {
     const odds = Float32Array.from({ length: 20001 }, (_, i) => (i - 10000) / 100);
-    const q = new Float32Array(odds.length);
-    softmax(q, odds, 1);
-    for (const [i, x] of odds.entries()) {
-      expect(Math.abs(q[i]! - 1 / (1 + Math.exp(-x)))).toBeLessThan(1e-7);
-      if (Math.abs(x) < 80) expect(q[i]! / (1 / (1 + Math.exp(-x)))).toBeCloseTo(1, 6);
-    }
-    softmax(q, Float32Array.of(Infinity, -Infinity, 0), 1);
-    expect(q[0]).toBe(1);
-    expect(q[1]).toBeLessThan(1e-30);
-    expect(q[2]).toBe(0.5);
+    const leads = new Float32Array(odds.length);
+    leadsOfOdds(leads, odds, 1);
+    for (const [i, x] of odds.entries()) expect(Math.abs(leads[i]! - Math.tanh(x / 2))).toBeLessThan(1e-7);
+    leadsOfOdds(leads, Float32Array.of(Infinity, -Infinity, 0), 1);
+    expect([...leads.subarray(0, 3)]).toEqual([1, -1, 0]);
   });
 
-  it('of more labels does not overflow', () => {
-    const q = new Float32Array(4);
-    softmax(q, Float32Array.of(500, 0, -500, -600), 2);
-    expect([...q]).toEqual([1, 0, 0, 0]);
+  it('of more labels do not overflow', () => {
+    const leads = new Float32Array(4);
+    leadsOfOdds(leads, Float32Array.of(500, 0, -500, -600), 2);
+    expect(largestDifference(leads, [1, 0, -1, -1])).toBe(0);
   });
 });
 
