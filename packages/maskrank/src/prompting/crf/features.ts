@@ -24,7 +24,7 @@ export function gaussianFeatures({ width, height }: Size, sigmaPx: SigmaPx): Fea
       data[at++] = y / sy;
     }
   }
-  return { points: width * height, dimensions: 2, data };
+  return { points: width * height, dimensions: 2, data, spans: [(width - 1) / sx, (height - 1) / sy] };
 }
 
 /**
@@ -51,7 +51,22 @@ export function bilateralFeatures(image: CrfImage, sigmaPx: SigmaPx, sigmaColour
       for (let c = 0; c < channels; c++) data[at++] = image.data[from++]! / colours[c]!;
     }
   }
-  return { points, dimensions: 2 + channels, data };
+  const colourSpan = spanOf(image.data);
+  const spans = [(width - 1) / sx, (height - 1) / sy, ...colours.map((s) => colourSpan / s)];
+  return { points, dimensions: 2 + channels, data, spans };
+}
+
+/** Largest less smallest value, NaN where one is no number; 8 bits are not looked at. */
+function spanOf(data: CrfImage['data']): number {
+  if (data instanceof Uint8Array) return 255;
+  let [low, high] = [Infinity, -Infinity];
+  for (let i = 0; i < data.length; i++) {
+    const v = data[i]!;
+    if (Number.isNaN(v)) return v;
+    if (v < low) low = v;
+    if (v > high) high = v;
+  }
+  return high - low;
 }
 
 function perAxis(who: string, name: string, sigma: number | readonly number[], count: number): number[] {

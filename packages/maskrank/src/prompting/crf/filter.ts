@@ -7,6 +7,8 @@ export type Features = {
   readonly points: number;
   readonly dimensions: number;
   readonly data: Float32Array;
+  /** At least the largest less the smallest value of each feature; NaN where one is no number. [D] */
+  readonly spans: readonly number[];
 };
 
 /** Factors of every point. [N] each */

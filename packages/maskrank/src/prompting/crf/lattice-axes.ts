@@ -19,11 +19,9 @@ export type Axes = {
 };
 
 /** @throws UsageError where features are no numbers, or span more than can be numbered */
-export function makeAxes(features: Features): Axes {
-  const { dimensions: d } = features;
+export function makeAxes({ dimensions: d, spans }: Features): Axes {
   const deviation = Math.fround(Math.sqrt(2 / 3) * (d + 1));
   const scales = Float32Array.from({ length: d }, (_, i) => deviation / Math.sqrt((i + 1) * (i + 2)));
-  const spans = Float64Array.from({ length: d }, (_, i) => spanOf(features, i));
   const strides = new Float64Array(d + 1);
   let stride = d + 1;
   for (let j = 0; j < d; j++) {
@@ -33,27 +31,10 @@ export function makeAxes(features: Features): Axes {
     stride *= Math.ceil(reach / (d + 1)) + 8;
   }
   if (!(stride < MAX_CODE)) {
-    const found = Array.from(spans, (v) => v.toPrecision(3)).join(', ');
+    const found = spans.map((span) => span.toPrecision(3)).join(', ');
     throw new UsageError(
       `LatticeFilter: features span ${found} standard deviations, too many to number the vertices; allowed: finite, about 300 in each of 5 dimensions. Use larger sigmas.`,
     );
   }
   return { scales, strides };
-}
-
-/** Largest less smallest value of a feature; NaN where one is no number. */
-function spanOf({ data, dimensions, points }: Features, feature: number): number {
-  if (points === 0) return 0;
-  let low = data[feature]!;
-  let high = low;
-  let valid = !Number.isNaN(low);
-  for (let at = feature; at < data.length; at += dimensions) {
-    const v = data[at]!;
-    if (v < low) low = v;
-    else if (!(v <= high)) {
-      high = v;
-      valid &&= !Number.isNaN(v);
-    }
-  }
-  return valid ? high - low : Number.NaN;
 }

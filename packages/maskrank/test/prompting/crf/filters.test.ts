@@ -17,10 +17,18 @@ import { VertexTable } from '../../../src/prompting/crf/vertex-table.ts';
 import { Random } from '../../../src/util/random.ts';
 import { discImage, kernelMatrix } from './toy.ts';
 
+const featuresOf = (data: Float32Array, dimensions: number): Features => {
+  const spans = Array.from({ length: dimensions }, (_, i) => {
+    const values = Array.from(data).filter((_v, at) => at % dimensions === i);
+    return Math.max(...values) - Math.min(...values);
+  });
+  return { points: data.length / dimensions, dimensions, data, spans };
+};
+
 const randomFeatures = (points: number, dimensions: number, spread: number, seed: string): Features => {
   const random = new Random(seed);
   const data = Float32Array.from({ length: points * dimensions }, () => spread * random.normal());
-  return { points, dimensions, data };
+  return featuresOf(data, dimensions);
 };
 
 const randomValues = (length: number, seed: string): Float32Array => {
@@ -86,7 +94,7 @@ describe('simplices', () => {
           // Whole numbers and equal features have ties.
           if (n % 3 === 0)
             for (let i = 0; i < features.data.length; i++) features.data[i] = Math.round(features.data[i]!);
-          const axes = makeAxes(features);
+          const axes = makeAxes(featuresOf(features.data, d));
           const [general, unrolled] = [placeAnyBlock, UNROLLED_PLACING[d]!].map((place) => {
             const weights = new Float32Array(n * (d + 1));
             const codes = new Float64Array(n * (d + 1));
@@ -185,7 +193,7 @@ describe('lattice filter', () => {
           near.data.map((v) => v + 40),
           near.data.length,
         );
-        const filter = new LatticeFilter({ points: 40, dimensions: d, data });
+        const filter = new LatticeFilter(featuresOf(data, d));
         const values = randomValues(40, seed).fill(0, 20);
         const out = applied(filter, values);
         for (let i = 0; i < 20; i++) expect(out[i]).toBeGreaterThan(0);
@@ -197,13 +205,13 @@ describe('lattice filter', () => {
 
   it('gives a point alone nearly its own value: what the blur takes to vertices that do not exist is lost', () => {
     for (const d of [1, 2, 5]) {
-      const filter = new LatticeFilter({ points: 1, dimensions: d, data: new Float32Array(d) });
+      const filter = new LatticeFilter(featuresOf(new Float32Array(d), d));
       const [own] = applied(filter, Float32Array.of(1));
       expect(own).toBeGreaterThanOrEqual(1 / (1 + 2 ** -d));
       expect(own).toBeLessThan(1.5);
     }
     // By hand: two vertices, each half of the other's; 1 + 1/4, times 2/3.
-    const line = new LatticeFilter({ points: 1, dimensions: 1, data: new Float32Array(1) });
+    const line = new LatticeFilter(featuresOf(new Float32Array(1), 1));
     expect(applied(line, Float32Array.of(1))[0]).toBeCloseTo(5 / 6, 6);
   });
 
@@ -218,8 +226,10 @@ describe('lattice filter', () => {
   it('refuses features that span too many standard deviations, and ones that are no numbers', () => {
     const image = discImage(8);
     expect(() => new LatticeFilter(bilateralFeatures(image, 1e-4, 1e-4))).toThrow(/larger sigmas/);
+    const nan = { width: 2, height: 1, channels: 1, data: Float32Array.of(1, Number.NaN) } as const;
+    expect(() => new LatticeFilter(bilateralFeatures(nan, 1, 1))).toThrow(/NaN.*finite/);
     const data = Float32Array.of(0, Number.NaN, 1, 2);
-    expect(() => new LatticeFilter({ points: 2, dimensions: 2, data })).toThrow(/finite/);
+    expect(() => new LatticeFilter(featuresOf(data, 2))).toThrow(/finite/);
   });
 });
 
