@@ -10,7 +10,7 @@ import { openSafetensors, type TensorData, writeSafetensors } from '@maskrank/to
 import type { LabelledCase, OpenDataset, UnlabelledCase } from '../datasets/cases.ts';
 import { createGeometry, type Geometry, imageToCanvas } from '../imaging/geometry.ts';
 import type { Image } from '../imaging/types.ts';
-import type { Sam } from '../models/sam/index.ts';
+import { embeddingChannels, type Sam } from '../models/sam/index.ts';
 import { type ArtefactHeader, headerFromMetadata, headerToMetadata, refuseStale } from '../run/header.ts';
 import type { CanvasOptions } from '../training/canvas.ts';
 
@@ -56,7 +56,7 @@ export class EmbeddingCache {
   ): Promise<EmbeddingCache> {
     const { config } = options.sam;
     const grid = config.imageSize / config.patchSize;
-    const cache = new EmbeddingCache([config.embedDim, grid, grid]);
+    const cache = new EmbeddingCache([embeddingChannels(config), grid, grid]);
     const wanted = new Set(cases.map((item) => item.id));
     if (file !== null && existsSync(file.path)) await cache.#read(file, wanted);
     const missing = cases.filter((item) => !cache.#entries.has(item.id));

@@ -19,6 +19,7 @@ function encoderConfig(vit: Json): ImageEncoderConfig {
     relativePositions: vit.use_rel_pos,
     adapters: vit.adapter_train ?? false,
     stem: 'patch',
+    stemDepth: 1,
     loraRank: 0,
   };
 }

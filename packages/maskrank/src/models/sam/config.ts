@@ -1,5 +1,6 @@
 // The numbers that make a SAM: released SAM (Kirillov 2023), SAM-Med2D (Cheng 2023, 256 px with adapters), and two small
-// networks of the same code that train on two CPU cores from few images, helped by a convolutional stem and drawn boxes. A configuration is plain data and is saved beside the weights.
+// networks of the same code that train on two CPU cores from few images, helped by a convolutional stem, its maps in the decoder,
+// and drawn boxes. A configuration is plain data and is saved beside the weights.
 // Not here: guessing the configuration of a weight file (checkpoint.ts).
 
 import { UsageError } from '@maskrank/torch/errors';
@@ -31,6 +32,8 @@ export type ImageEncoderConfig = {
    * halve the image until a token is left (Xiao 2021), which learn from few images.
    */
   readonly stem: 'patch' | 'convolutions';
+  /** For a stem of convolutions: how many at each of its last three sizes, the first of them with stride 2. */
+  readonly stemDepth: number;
   /** Rank of low-rank updates of queries and values in every block (SAMed: 4); 0 is none. */
   readonly loraRank: number;
 };
@@ -66,6 +69,8 @@ export type SamConfig = {
   readonly maskInChannels: number;
   /** Whether boxes are also drawn as a mask prompt when no mask is given; released models: no. */
   readonly boxMaps: boolean;
+  /** Whether maps of the convolutional stem join the decoder's upscaling (SAM 2); released models: no. */
+  readonly highRes: boolean;
   /** Length of a text feature (BiomedCLIP: 512); 0 builds no text branch. */
   readonly textDim: number;
   /** How images are laid on the canvas for this family. */
@@ -108,6 +113,7 @@ function encoder(
     relativePositions: true,
     adapters,
     stem: 'patch',
+    stemDepth: 1,
     loraRank: 0,
     ...changes,
   };
@@ -125,6 +131,7 @@ function sam(name: string, backbone: Backbone): SamConfig {
     decoder: SAM_DECODER,
     maskInChannels: 16,
     boxMaps: false,
+    highRes: false,
     textDim: 512,
     geometry: 'longest-side',
     maskPrompt: 'logits',
@@ -150,32 +157,33 @@ function samMed2d(
 const SMALL_DECODER: DecoderConfig = { ...SAM_DECODER, mlpDim: 512, iouHeadDim: 128 };
 const TINY_DECODER: DecoderConfig = { ...SAM_DECODER, heads: 4, mlpDim: 256, iouHeadDim: 64 };
 
-/** What lets a small network learn from few images. */
-const FEW_IMAGES = { stem: 'convolutions' } as const;
+/** What lets a small network learn from few images, in the encoder and around it. */
+const FEW_IMAGES = { stem: 'convolutions', stemDepth: 3 } as const;
+const SMALL = { boxMaps: true, highRes: true } as const;
 
 export const SAM_CONFIGS = {
   sam_vit_b: sam('sam_vit_b', VIT_B),
   sam_vit_l: sam('sam_vit_l', VIT_L),
   sam_vit_h: sam('sam_vit_h', VIT_H),
   'sam-med2d_b': samMed2d('sam-med2d_b', encoder(VIT_B, true)),
-  /** 21 million parameters; for fine-tuning on a GPU or overnight. */
+  /** 23 million parameters; for fine-tuning on a GPU or overnight. */
   'sam-med2d-small': samMed2d(
     'sam-med2d-small',
     encoder({ dim: 256, depth: 8, heads: 4, globalBlocks: [1, 3, 5, 7] }, true, {
       windowSize: 8,
       ...FEW_IMAGES,
     }),
-    { embedDim: 128, decoder: SMALL_DECODER, boxMaps: true },
+    { embedDim: 128, decoder: SMALL_DECODER, ...SMALL },
   ),
-  /** 3.9 million parameters: for tests, demonstrations and machines with two cores. */
+  /** 2.5 million parameters, half of them in the stem: for tests, demonstrations and machines with two cores. */
   'sam-med2d-tiny': samMed2d(
     'sam-med2d-tiny',
-    encoder({ dim: 128, depth: 6, heads: 4, globalBlocks: [1, 3, 5] }, true, {
+    encoder({ dim: 128, depth: 2, heads: 4, globalBlocks: [1] }, true, {
       windowSize: 8,
       mlpRatio: 3,
       ...FEW_IMAGES,
     }),
-    { embedDim: 64, decoder: TINY_DECODER, boxMaps: true },
+    { embedDim: 128, decoder: TINY_DECODER, ...SMALL },
   ),
 } as const satisfies Record<string, SamConfig>;
 
@@ -209,6 +217,11 @@ export function checkSamConfig(config: SamConfig): void {
     e.stem === 'patch' || (Math.log2(config.patchSize) % 1 === 0 && e.dim % (config.patchSize / 2) === 0),
     `a stem of convolutions needs a patchSize that is a power of two and encoder.dim a multiple of half of it; found ${config.patchSize} and ${e.dim}`,
   );
+  need(
+    !config.highRes || (e.stem === 'convolutions' && config.patchSize >= 8),
+    `highRes needs a stem of convolutions and a patchSize of at least 8; found ${e.stem} and ${config.patchSize}`,
+  );
+  need(Number.isInteger(e.stemDepth) && e.stemDepth > 0, `encoder.stemDepth ${e.stemDepth} is not positive`);
   need(!config.boxMaps || config.maskPrompt === 'probabilities', 'boxMaps needs maskPrompt probabilities');
   need(e.dim % e.heads === 0, `encoder.dim ${e.dim} is not a multiple of encoder.heads ${e.heads}`);
   need(!e.adapters || grid % 2 === 0, `adapters halve the grid, which has an odd side of ${grid} tokens`);

@@ -6,8 +6,9 @@ import { type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
 import { Adapter } from './adapter.ts';
 import { Attention, type Windowing } from './attention.ts';
 import { gridSize, type ImageEncoderConfig, type SamConfig } from './config.ts';
+import { packHighRes } from './high-res.ts';
 import { MlpBlock, VitLinear } from './layers.ts';
-import { createStem } from './stem.ts';
+import { createStem, type Stem } from './stem.ts';
 
 const { init } = nn;
 const EPS = 1e-6;
@@ -52,14 +53,18 @@ export class Block extends nn.Module {
 }
 
 export class ImageEncoder extends nn.Layer {
-  readonly patch_embed: nn.Layer;
+  readonly patch_embed: Stem;
   readonly pos_embed: nn.Parameter | null; // [1, H, W, C]
   readonly blocks: readonly Block[];
   readonly neck: nn.Sequential;
   readonly mode: EncoderMode = { windowing: 'exact', adapterScale: 1 };
+  readonly #highRes: boolean;
 
-  constructor(config: Pick<SamConfig, 'imageSize' | 'patchSize' | 'inChannels' | 'embedDim' | 'encoder'>) {
+  constructor(
+    config: Pick<SamConfig, 'imageSize' | 'patchSize' | 'inChannels' | 'embedDim' | 'encoder' | 'highRes'>,
+  ) {
     super();
+    this.#highRes = config.highRes;
     const { embedDim, encoder } = config;
     const grid = gridSize(config);
     this.patch_embed = createStem(config);
@@ -80,16 +85,21 @@ export class ImageEncoder extends nn.Layer {
     if (this.pos_embed !== null) init.truncatedNormal_(this.pos_embed, 0.02, generator);
   }
 
-  /** Normalised images [B, 3, S, S] -> embeddings [B, E, H, W]. */
+  /** Normalised images [B, 3, S, S] -> embeddings [B, E, H, W], with high-resolution features packed behind them if it has any. */
   override forward(images: Tensor): Tensor {
-    const tokens = this.tokens(images);
-    return this.neck.forward(tokens.permute([0, 3, 1, 2]));
+    const { tokens, fine } = this.patch_embed.levels(images);
+    const embedding = this.neck.forward(this.#transform(tokens).permute([0, 3, 1, 2]));
+    return this.#highRes && fine !== null ? packHighRes(embedding, fine) : embedding;
   }
 
   /** The tokens after the last block, [B, H, W, C]; `visit` sees each stage's output. */
   tokens(images: Tensor, visit: (stage: 'patch_embed' | number, tokens: Tensor) => void = () => {}): Tensor {
     const patches = this.patch_embed.forward(images); // [B, H, W, C]
     visit('patch_embed', patches);
+    return this.#transform(patches, visit);
+  }
+
+  #transform(patches: Tensor, visit: (stage: number, tokens: Tensor) => void = () => {}): Tensor {
     const start = this.pos_embed === null ? patches : patches.add(this.pos_embed);
     return this.blocks.reduce((x, block, i) => {
       const y = block.forward(x, this.mode);

@@ -10,6 +10,7 @@ export {
   samFromState,
 } from './checkpoint.ts';
 export * from './config.ts';
+export { embeddingChannels } from './high-res.ts';
 export { ImageEncoder } from './image-encoder.ts';
 export { inferSamConfig } from './infer-config.ts';
 export { type DecoderOutput, MaskDecoder } from './mask-decoder.ts';

@@ -30,15 +30,21 @@ function countOf(shapes: Shapes, prefix: string): number {
 const stemOf = (shapes: Shapes): ImageEncoderConfig['stem'] =>
   shapes.has('image_encoder.patch_embed.0.weight') ? 'convolutions' : 'patch';
 
+/** How many convolutions of the stem halve the map (and change its channels), and how many keep it. */
+function stemConvolutions(shapes: Shapes): { halving: number; keeping: number } {
+  const all = [...shapes].filter(
+    ([key, { shape }]) => key.startsWith('image_encoder.patch_embed.') && shape.length === 4,
+  );
+  const keeping = all.filter(([, { shape }]) => shape[0] === shape[1]).length;
+  return { halving: all.length - keeping, keeping };
+}
+
 function inferPatch(shapes: Shapes, size: (key: string, dim: number) => number) {
   const stem = 'image_encoder.patch_embed';
   if (stemOf(shapes) === 'patch') {
     return { patchSize: size(`${stem}.proj.weight`, 2), inChannels: size(`${stem}.proj.weight`, 1) };
   }
-  const convolutions = [...shapes].filter(
-    ([key, { shape }]) => key.startsWith(`${stem}.`) && shape.length === 4,
-  );
-  return { patchSize: 2 ** convolutions.length, inChannels: size(`${stem}.0.weight`, 1) };
+  return { patchSize: 2 ** stemConvolutions(shapes).halving, inChannels: size(`${stem}.0.weight`, 1) };
 }
 
 function inferEncoder(
@@ -64,6 +70,8 @@ function inferEncoder(
     relativePositions: true,
     adapters: shapes.has(`${blocks}.0.Adapter.norm.weight`),
     stem: stemOf(shapes),
+    // The last three sizes have the same number of convolutions.
+    stemDepth: stemOf(shapes) === 'patch' ? 1 : 1 + stemConvolutions(shapes).keeping / 3,
     loraRank: shapes.get(`${blocks}.0.attn.lora.q.a`)?.shape[0] ?? 0,
   };
 }
@@ -95,6 +103,7 @@ export function inferSamConfig(shapes: Shapes, source: string): SamConfig {
     patchSize,
     inChannels,
     embedDim: size('image_encoder.neck.0.weight', 0),
+    highRes: shapes.has('mask_decoder.conv_s0.weight'),
     maskInChannels: size('prompt_encoder.mask_downscaling.3.weight', 0),
     textDim: shapes.get('prompt_encoder.text_proj.weight')?.shape[1] ?? SAM_CONFIGS.sam_vit_b.textDim,
   };

@@ -6,6 +6,7 @@
 
 import { cat, type Generator, nn, op, type Tensor } from '@maskrank/torch';
 import type { SamConfig } from './config.ts';
+import { type HighRes, highResChannels, unpackHighRes } from './high-res.ts';
 import { Mlp, rows } from './layers.ts';
 import { TwoWayTransformer } from './two-way-transformer.ts';
 
@@ -15,7 +16,7 @@ const bernoulliInPlace = op('aten::bernoulli_.float');
 const emptyLike = op('aten::new_empty');
 
 export type DecoderInput = {
-  /** [N, C, G, G], or [1, C, G, G] for N prompts of one image. */
+  /** [N, C, G, G], or [1, C, G, G] for N prompts of one image; with high-resolution features packed behind where the model has them. */
   readonly imageEmbeddings: Tensor;
   /** [1, C, G, G] */
   readonly imagePe: Tensor;
@@ -39,6 +40,10 @@ export class MaskDecoder extends nn.Module {
   readonly output_upscaling: nn.Sequential;
   readonly output_hypernetworks_mlps: readonly Mlp[];
   readonly iou_prediction_head: Mlp;
+  /** Projections of the high-resolution features, at a quarter (s0) and at half (s1) of a token's side; SAM 2's names. */
+  readonly conv_s0: nn.Conv2d | null;
+  readonly conv_s1: nn.Conv2d | null;
+  readonly #fine: { readonly half: number; readonly quarter: number };
 
   /**
    * Probability with which whole channels are dropped before each of the two upscaling convolutions, for each prompt anew;
@@ -48,8 +53,10 @@ export class MaskDecoder extends nn.Module {
   /** Stream for the dropped channels; null: the engine's own. */
   dropoutGenerator: Generator | null = null;
 
-  constructor({ embedDim, decoder }: Pick<SamConfig, 'embedDim' | 'decoder'>) {
+  constructor(config: Pick<SamConfig, 'embedDim' | 'decoder' | 'encoder' | 'highRes'>) {
     super();
+    const { embedDim, decoder, highRes } = config;
+    this.#fine = highResChannels(config);
     const count = decoder.multimaskOutputs + 1;
     this.transformer = new TwoWayTransformer(embedDim, decoder);
     this.iou_token = new nn.Embedding(1, embedDim);
@@ -66,6 +73,8 @@ export class MaskDecoder extends nn.Module {
       () => new Mlp(embedDim, embedDim, embedDim / 8, 3),
     );
     this.iou_prediction_head = new Mlp(embedDim, decoder.iouHeadDim, count, decoder.iouHeadDepth);
+    this.conv_s0 = highRes ? new nn.Conv2d(this.#fine.quarter, embedDim / 8, 1) : null;
+    this.conv_s1 = highRes ? new nn.Conv2d(this.#fine.half, embedDim / 4, 1) : null;
   }
 
   /** `multimask`: the heads for ambiguous prompts (1 to 3); else the one for unambiguous ones (0). */
@@ -74,18 +83,22 @@ export class MaskDecoder extends nn.Module {
     const count = this.mask_tokens.weight.size(0);
     const output = cat([this.iou_token.weight, this.mask_tokens.weight]); // [1 + M, C]
     const tokens = cat([output.unsqueeze(0).expand([n, count + 1, output.size(1)]), sparse], 1);
-    const places = imageEmbeddings.add(dense).flatten(2).transpose(1, 2); // [N, L, C]
+    const fine =
+      this.conv_s0 === null
+        ? null
+        : unpackHighRes(imageEmbeddings, this.mask_tokens.weight.size(1), this.#fine);
+    const places = (fine?.embedding ?? imageEmbeddings).add(dense).flatten(2).transpose(1, 2); // [N, L, C]
     const pe = imagePe.flatten(2).transpose(1, 2); // [1, L, C]
     const { tokens: told, image } = this.transformer.forward(places, pe, tokens);
     const heads = multimask ? { from: 1, to: count } : { from: 0, to: 1 };
-    const masks = this.#masks(told, image, imageEmbeddings.size(2), heads);
+    const masks = this.#masks(told, this.#upscale(image, fine), imageEmbeddings.size(2), heads);
     const iou = this.iou_prediction_head.forward(told.select(1, 0)).slice(1, heads.from, heads.to); // [N, M]
     return { masks, iou };
   }
 
-  #masks(told: Tensor, image: Tensor, side: number, heads: { from: number; to: number }): Tensor {
+  /** told [N, tokens, C], upscaled [N, L 16, C / 8] -> [N, M, 4 G, 4 G] */
+  #masks(told: Tensor, upscaled: Tensor, side: number, heads: { from: number; to: number }): Tensor {
     const n = told.size(0);
-    const upscaled = this.#upscale(image); // [N, L 16, C / 8]
     const weights = this.output_hypernetworks_mlps
       .slice(heads.from, heads.to)
       .map((mlp, i) => mlp.forward(told.select(1, 1 + heads.from + i)).unsqueeze(1)); // [N, 1, C / 8] each
@@ -96,20 +109,17 @@ export class MaskDecoder extends nn.Module {
       .reshape([n, weights.length, 4 * side, 4 * side]);
   }
 
-  /** image [N, L, C] -> [N, L 16, C / 8]; the 16 are (row, column) of the first doubling, then of the second. */
-  #upscale(image: Tensor): Tensor {
+  /** image [N, L, C], fine by place -> [N, L 16, C / 8]; the 16 are (row, column) of the first doubling, then of the second. */
+  #upscale(image: Tensor, fine: HighRes | null): Tensor {
     const [first, norm, , second] = this.output_upscaling.layers as unknown as readonly [
       nn.ConvTranspose2d,
       nn.LayerNorm2d,
       unknown,
       nn.ConvTranspose2d,
     ];
-    const n = image.size(0);
-    const once = double(this.#dropChannels(image), first); // [N, L 4, C / 4]
+    const once = joined(double(this.#dropChannels(image), first), fine?.half, this.conv_s1); // [N, L 4, C / 4]
     const normal = nn.F.layerNorm(once, [once.size(-1)], norm.weight, norm.bias, NORM_EPS).gelu();
-    return double(this.#dropChannels(normal), second)
-      .gelu()
-      .view([n, -1, second.weight.size(1)]);
+    return joined(double(this.#dropChannels(normal), second), fine?.quarter, this.conv_s0).gelu();
   }
 
   /** x [N, places, channels] without the channels that chance picks, the rest scaled up. */
@@ -127,4 +137,10 @@ function double(x: Tensor, conv: nn.ConvTranspose2d): Tensor {
   const weight = conv.weight.permute([2, 3, 1, 0]).reshape([4 * outChannels, inChannels]); // rows: (row, column, out)
   const y = rows(x, weight, conv.bias === null ? null : conv.bias.repeat([4])); // [N, places, 4 out]
   return y.view([x.size(0), -1, outChannels]);
+}
+
+/** x [N, places, out] with the projection of finer features [N or 1, places, in] added; x itself where there are none. */
+function joined(x: Tensor, features: Tensor | undefined, conv: nn.Conv2d | null): Tensor {
+  if (features === undefined || conv === null) return x;
+  return x.add(rows(features, conv.weight.flatten(1), conv.bias));
 }

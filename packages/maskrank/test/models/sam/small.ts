@@ -7,6 +7,7 @@ const tiny = SAM_CONFIGS['sam-med2d-tiny'];
 
 export const SMALL: SamConfig = {
   ...tiny,
+  highRes: false,
   name: 'test',
   imageSize: 64,
   embedDim: 16,
