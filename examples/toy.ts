@@ -90,7 +90,7 @@ export function meanDice(sam: mr.Sam, samples: readonly Sample[]): number {
 export function embedOnce(sam: mr.Sam, samples: readonly Sample[]): mr.EmbeddingSource {
   const all = samples.map((sample) => tidy(() => noGrad(() => sam.embed(inputs([sample])).toFloat32Array())));
   const one = (id: string): Tensor =>
-    fromTypedArray(all[Number(id)] as Float32Array<ArrayBuffer>, [CONFIG.embedDim, grid, grid]);
+    fromTypedArray(all[Number(id)] as Float32Array<ArrayBuffer>, [mr.embeddingChannels(CONFIG), grid, grid]);
   return { tensor: (ids) => stack(ids.map(one)) };
 }
 

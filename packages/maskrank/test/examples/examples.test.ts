@@ -140,6 +140,6 @@ describe('on a run', () => {
       '1',
     ]);
     expect(stderr).toMatch(/proposals are not judged yet/);
-    expect(code).toBe(2);
+    expect(code).toBe(3);
   });
 });

@@ -138,7 +138,7 @@ describe('with a person who ranks', () => {
     await must('finetune', data, '--run', run, '--config', config);
     await must('propose', '--run', run);
     const waiting = await cli('align', '--run', run, '--annotator', 'recorded');
-    expect(waiting.code).toBe(2);
+    expect(waiting.code).toBe(3);
     expect(waiting.stderr).toContain('are not judged yet');
     for (const round of [0, 1]) {
       const proposals = (await readRound(roundPath(join(run, 'proposals'), round), null))?.proposals ?? [];
@@ -158,9 +158,13 @@ describe('with a person who ranks', () => {
       }
       store.close();
       const next = await cli('align', '--run', run, '--annotator', 'recorded');
-      expect(next.code, next.stderr).toBe(round === 0 ? 2 : 0);
+      expect(next.code, next.stderr).toBe(round === 0 ? 3 : 0);
     }
     expect(existsSync(join(run, 'checkpoints', 'stage2.safetensors'))).toBe(true);
+    // Of the controls, the one that reads no hidden mask.
+    expect(
+      readdirSync(join(run, 'checkpoints')).filter((name) => /^control-[a-z-]+\.safetensors$/.test(name)),
+    ).toEqual(['control-continued.safetensors']);
   }, 240_000);
 });
 
