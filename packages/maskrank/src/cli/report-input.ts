@@ -21,7 +21,7 @@ import type { Config } from '../run/config.ts';
 import { readJson } from '../run/files.ts';
 import { readJsonl } from '../run/jsonl.ts';
 import { leaves } from '../run/leaves.ts';
-import { readMetrics } from '../run/metrics.ts';
+import { type MetricsLine, readMetrics } from '../run/metrics.ts';
 import { configHash, type Origins, type ResolvedConfig, valueAt } from '../run/resolve.ts';
 import type { RunFolder } from '../run/run-folder.ts';
 
@@ -38,16 +38,17 @@ export async function collectReportInput(
     );
   const evaluation = await readArtefact(paths.evaluation, EvaluationSchema);
   const { facts, warnings } = await datasetFacts(run, config, evaluation);
+  const metrics = existsSync(paths.metrics) ? readMetrics(paths.metrics) : undefined;
   return {
     title: basename(run.dir),
     generatedAt,
     evaluation,
     dataset: facts,
-    ...(existsSync(paths.metrics) && { metrics: readMetrics(paths.metrics) }),
+    ...(metrics && { metrics }),
     run: runFacts(run, config, origins),
     promptDescription: promptWords(config, evaluation.dataset.split),
     ...panelsOf(run.dir),
-    ...proposalsOf(run, config),
+    ...proposalsOf(run, config, metrics ?? []),
     warnings: [...warnings, ...loggedWarnings(paths.log)],
   };
 }
@@ -157,7 +158,11 @@ function panelsOf(dir: string): Pick<ReportInput, 'panels'> {
 }
 
 /** How the rounds of stage 2 went, from the log. */
-function proposalsOf({ paths }: RunFolder, config: Config): Pick<ReportInput, 'proposals'> {
+function proposalsOf(
+  { paths }: RunFolder,
+  config: Config,
+  metrics: readonly MetricsLine[],
+): Pick<ReportInput, 'proposals'> {
   if (!existsSync(paths.log)) return {};
   const rounds = new Map<number, RoundFacts>();
   for (const { round } of readJsonl(paths.log, { what: 'log' }).entries as readonly {
@@ -173,7 +178,7 @@ function proposalsOf({ paths }: RunFolder, config: Config): Pick<ReportInput, 'p
     });
   }
   if (rounds.size === 0) return {};
-  const trained = trainedRounds(paths.metrics);
+  const trained = trainedRounds(metrics);
   const { kind, noise } = config.scoring;
   const annotator = annotatorsOf(paths.ratings) ?? `virtual annotator, ${kind}`;
   return {
@@ -188,10 +193,11 @@ function proposalsOf({ paths }: RunFolder, config: Config): Pick<ReportInput, 'p
 }
 
 /** Where each round's training began and what the reward was when it ended. */
-function trainedRounds(path: string): Map<number, Pick<RoundFacts, 'step' | 'rewardAtEnd'>> {
+function trainedRounds(
+  metrics: readonly MetricsLine[],
+): Map<number, Pick<RoundFacts, 'step' | 'rewardAtEnd'>> {
   const rounds = new Map<number, Pick<RoundFacts, 'step' | 'rewardAtEnd'>>();
-  if (!existsSync(path)) return rounds;
-  for (const { round, step, rewardMean } of readMetrics(path)) {
+  for (const { round, step, rewardMean } of metrics) {
     if (typeof round !== 'number') continue;
     rounds.set(round, {
       step: rounds.get(round)?.step ?? step,

@@ -60,8 +60,8 @@ export function corePoints(mask: Mask, count: number, random: Random, depthShare
   return sample(mask, core, count, random, 1);
 }
 
-/** Squared distance to the nearest background pixel, everything beyond the image's edge being background. */
-function depthsInside(mask: Mask): Float64Array {
+/** Squared distance of every pixel to the nearest background pixel, everything beyond the image's edge being background. */
+export function depthsInside(mask: Mask): Float64Array {
   const { width, height, data } = mask;
   const framed = new Uint8Array((width + 2) * (height + 2));
   for (let y = 0; y < height; y++)

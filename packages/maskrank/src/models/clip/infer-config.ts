@@ -2,7 +2,7 @@
 // Not here: other libraries' names (key-maps.ts), loading (checkpoint.ts).
 
 import { isDeepStrictEqual } from 'node:util';
-import { DataError } from '@maskrank/torch/errors';
+import { type CheckpointShapes, countOf, type ReadSize, shapeReader } from '../checkpoint-shapes.ts';
 import {
   type BiomedClipConfig,
   CLIP_CONFIGS,
@@ -11,22 +11,12 @@ import {
   type OpenAiClipConfig,
 } from './config.ts';
 
-type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
-type Size = (key: string, dim: number) => number;
-
 /** Channels of an attention head: no tensor's shape shows it; all released models have this many. */
 const HEAD_DIM = 64;
 const headsOf = (dim: number): number => Math.max(1, Math.floor(dim / HEAD_DIM));
 
-function countOf(shapes: Shapes, prefix: string): number {
-  const numbers = [...shapes.keys()]
-    .filter((key) => key.startsWith(`${prefix}.`))
-    .map((key) => Number.parseInt(key.slice(prefix.length + 1), 10));
-  return Math.max(-1, ...numbers) + 1;
-}
-
 function vit(
-  size: Size,
+  size: ReadSize,
   names: { readonly positions: string; readonly patch: string },
   positionsDim: number,
 ) {
@@ -36,7 +26,7 @@ function vit(
   return { imageSize: grid * patchSize, patchSize, dim, heads: headsOf(dim) };
 }
 
-function biomedClip(shapes: Shapes, size: Size): BiomedClipConfig {
+function biomedClip(shapes: CheckpointShapes, size: ReadSize): BiomedClipConfig {
   const trunk = 'visual.trunk';
   const bert = 'text.transformer';
   const vision = vit(size, { positions: `${trunk}.pos_embed`, patch: `${trunk}.patch_embed.proj.weight` }, 1);
@@ -66,7 +56,7 @@ function biomedClip(shapes: Shapes, size: Size): BiomedClipConfig {
   };
 }
 
-function openAiText(shapes: Shapes, size: Size): ClipTextConfig {
+function openAiText(shapes: CheckpointShapes, size: ReadSize): ClipTextConfig {
   const dim = size('token_embedding.weight', 1);
   return {
     kind: 'clip-text',
@@ -78,18 +68,22 @@ function openAiText(shapes: Shapes, size: Size): ClipTextConfig {
   };
 }
 
-function openAi(shapes: Shapes, size: Size, vision: OpenAiClipConfig['vision']): OpenAiClipConfig {
+function openAi(
+  shapes: CheckpointShapes,
+  size: ReadSize,
+  vision: OpenAiClipConfig['vision'],
+): OpenAiClipConfig {
   const embedDim = size('text_projection', 1);
   return { name: 'clip', family: 'openai', embedDim, vision, text: openAiText(shapes, size) };
 }
 
-function openAiVit(shapes: Shapes, size: Size): OpenAiClipConfig {
+function openAiVit(shapes: CheckpointShapes, size: ReadSize): OpenAiClipConfig {
   const vision = vit(size, { positions: 'visual.positional_embedding', patch: 'visual.conv1.weight' }, 0);
   const depth = countOf(shapes, 'visual.transformer.resblocks');
   return openAi(shapes, size, { kind: 'clip-vit', ...vision, depth });
 }
 
-function openAiResNet(shapes: Shapes, size: Size): OpenAiClipConfig {
+function openAiResNet(shapes: CheckpointShapes, size: ReadSize): OpenAiClipConfig {
   const width = size('visual.conv3.weight', 0);
   const grid = Math.sqrt(size('visual.attnpool.positional_embedding', 0) - 1);
   const [a, b, c, d] = [1, 2, 3, 4].map((s) => countOf(shapes, `visual.layer${s}`)) as [
@@ -108,7 +102,7 @@ function openAiResNet(shapes: Shapes, size: Size): OpenAiClipConfig {
 }
 
 /** A key that only this family has. */
-const FAMILIES: readonly (readonly [string, (shapes: Shapes, size: Size) => ClipConfig])[] = [
+const FAMILIES: readonly (readonly [string, (shapes: CheckpointShapes, size: ReadSize) => ClipConfig])[] = [
   ['visual.trunk.cls_token', biomedClip],
   ['visual.class_embedding', openAiVit],
   ['visual.attnpool.positional_embedding', openAiResNet],
@@ -122,18 +116,12 @@ const sameNetwork = (a: ClipConfig, b: ClipConfig): boolean =>
   );
 
 /** The configuration that fits these tensors. `source` opens the message of an error. */
-export function inferClipConfig(shapes: Shapes, source: string): ClipConfig {
-  const fail = (what: string) => {
-    const examples = [...shapes.keys()].slice(0, 3).join(', ');
-    return new DataError(
-      `inferClipConfig(${source}): ${what}, so this is no BiomedCLIP or CLIP checkpoint; it holds ${shapes.size} tensors (${examples || 'none'}, ...).`,
-    );
-  };
-  const size: Size = (key, dim) => {
-    const found = shapes.get(key)?.shape[dim];
-    if (found === undefined) throw fail(`there is no tensor '${key}' with dimension ${dim}`);
-    return found;
-  };
+export function inferClipConfig(shapes: CheckpointShapes, source: string): ClipConfig {
+  const { size, fail } = shapeReader(shapes, {
+    who: 'inferClipConfig',
+    source,
+    family: 'BiomedCLIP or CLIP',
+  });
   const family = FAMILIES.find(([key]) => shapes.has(key));
   if (family === undefined) throw fail(`there is none of ${FAMILIES.map(([key]) => `'${key}'`).join(', ')}`);
   const found = family[1](shapes, size);

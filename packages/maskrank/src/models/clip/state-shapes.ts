@@ -2,6 +2,18 @@
 // model of 200 million numbers before anything is built. Kept equal to the modules by a test.
 
 import {
+  batchNorm,
+  conv,
+  countTrained,
+  type Entry,
+  linear,
+  norm,
+  resNetStage,
+  type Shape,
+  times,
+  under,
+} from '../state-entries.ts';
+import {
   type BertTextConfig,
   type ClipConfig,
   type ClipResNetConfig,
@@ -12,36 +24,14 @@ import {
   visionGrid,
 } from './config.ts';
 
-type Shape = readonly number[];
-type Entry = readonly [string, Shape];
-
-const under = (prefix: string, entries: readonly Entry[]): Entry[] =>
-  entries.map(([name, shape]) => [`${prefix}.${name}`, shape]);
-
-const times = (count: number, prefix: string, entries: (i: number) => readonly Entry[]): Entry[] =>
-  Array.from({ length: count }, (_, i) => under(`${prefix}.${i}`, entries(i))).flat();
-
-const weight = (...shape: number[]): Entry => ['weight', shape];
-const bias = (size: number): Entry => ['bias', [size]];
-const linear = (name: string, from: number, to: number): Entry[] => under(name, [weight(to, from), bias(to)]);
-const norm = (name: string, dim: number): Entry[] => under(name, [weight(dim), bias(dim)]);
-
-const batchNorm = (name: string, channels: number): Entry[] =>
-  under(name, [
-    weight(channels),
-    bias(channels),
-    ['running_mean', [channels]],
-    ['running_var', [channels]],
-    ['num_batches_tracked', []],
-  ]);
-
 function timmVit(config: TimmVitConfig, embedDim: number): Entry[] {
   const { dim, depth, patchSize, mlpRatio } = config;
   const hidden = Math.floor(dim * mlpRatio);
   return [
     ['trunk.cls_token', [1, 1, dim]],
     ['trunk.pos_embed', [1, 1 + visionGrid(config) ** 2, dim]],
-    ...under('trunk.patch_embed.proj', [weight(dim, 3, patchSize, patchSize), bias(dim)]),
+    ...conv('trunk.patch_embed.proj', 3, dim, patchSize),
+    ['trunk.patch_embed.proj.bias', [dim]],
     ...times(depth, 'trunk.blocks', () => [
       ...norm('norm1', dim),
       ...linear('attn.qkv', dim, 3 * dim),
@@ -51,7 +41,7 @@ function timmVit(config: TimmVitConfig, embedDim: number): Entry[] {
       ...linear('mlp.fc2', hidden, dim),
     ]),
     ...norm('trunk.norm', dim),
-    ...under('head.proj', [weight(embedDim, dim)]),
+    ['head.proj.weight', [embedDim, dim]],
   ];
 }
 
@@ -94,24 +84,10 @@ function clipVit(config: ClipVitConfig, embedDim: number): Entry[] {
     ['class_embedding', [dim]],
     ['positional_embedding', [1 + visionGrid(config) ** 2, dim]],
     ['proj', [dim, embedDim]],
-    ['conv1.weight', [dim, 3, patchSize, patchSize]],
+    ...conv('conv1', 3, dim, patchSize),
     ...norm('ln_pre', dim),
     ...resblocks(dim, depth),
     ...norm('ln_post', dim),
-  ];
-}
-
-function bottleneck(from: number, inner: number, hasShortcut: boolean): Entry[] {
-  const to = 4 * inner;
-  const shortcut = [['downsample.0.weight', [to, from, 1, 1]] as Entry, ...batchNorm('downsample.1', to)];
-  return [
-    ['conv1.weight', [inner, from, 1, 1]],
-    ...batchNorm('bn1', inner),
-    ['conv2.weight', [inner, inner, 3, 3]],
-    ...batchNorm('bn2', inner),
-    ['conv3.weight', [to, inner, 1, 1]],
-    ...batchNorm('bn3', to),
-    ...(hasShortcut ? shortcut : []),
   ];
 }
 
@@ -121,16 +97,11 @@ function resNet(config: ClipResNetConfig, embedDim: number): Entry[] {
   const channels = 32 * width;
   const stem = [3, half, half, width].slice(0, -1).flatMap((from, i): Entry[] => {
     const to = i === 2 ? width : half;
-    return [[`conv${i + 1}.weight`, [to, from, 3, 3]], ...batchNorm(`bn${i + 1}`, to)];
+    return [...conv(`conv${i + 1}`, from, to, 3), ...batchNorm(`bn${i + 1}`, to)];
   });
   return [
     ...stem,
-    ...stages.flatMap((blocks, s) => {
-      const inner = width * 2 ** s;
-      // Every stage begins with a change of channels, so its first block has a shortcut of its own.
-      const first = s === 0 ? width : 2 * inner;
-      return times(blocks, `layer${s + 1}`, (i) => bottleneck(i === 0 ? first : 4 * inner, inner, i === 0));
-    }),
+    ...stages.flatMap((blocks, stage) => resNetStage(`layer${stage + 1}`, { stage, width, blocks })),
     ['attnpool.positional_embedding', [1 + visionGrid(config) ** 2, channels]],
     ...['k_proj', 'q_proj', 'v_proj'].flatMap((name) => linear(`attnpool.${name}`, channels, channels)),
     ...linear('attnpool.c_proj', channels, embedDim),
@@ -169,7 +140,5 @@ export function clipStateShapes(config: ClipConfig): ReadonlyMap<string, Shape> 
 
 /** Numbers in the state dict without counters and statistics. */
 export function countClipParameters(config: ClipConfig): number {
-  return entries(config)
-    .filter(([name]) => !/\.(running_(mean|var)|num_batches_tracked)$/.test(name))
-    .reduce((sum, [, shape]) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  return countTrained(entries(config));
 }

@@ -3,10 +3,9 @@
 // other difference is an error that lists all of them.
 // Not here: the formats (@maskrank/torch/io), names and downloads of files (weights registry).
 
-import { extname } from 'node:path';
 import { type Generator, nn } from '@maskrank/torch';
-import { DataError } from '@maskrank/torch/errors';
-import { readSafetensors, readStateDict, type TensorData } from '@maskrank/torch/io';
+import type { TensorData } from '@maskrank/torch/io';
+import { readWeightFile } from '../weight-file.ts';
 import { type AdaptedState, adaptState, MASK_HEADS } from './adapt-state.ts';
 import type { SamConfig } from './config.ts';
 import { describeSam, inferSamConfig } from './infer-config.ts';
@@ -49,26 +48,7 @@ const OPTIONAL: Readonly<Record<'text' | 'adapters' | 'lora', OptionalPart>> = {
 /** SAM's code registers these as buffers that some exports write out; they are constants here. */
 const CONSTANT_BUFFERS = /^pixel_(mean|std)$/;
 
-type SamFile = { readonly tensors: ReadonlyMap<string, TensorData>; readonly ignored: readonly string[] };
-
-async function safetensorsFile(path: string): Promise<SamFile> {
-  const { tensors } = await readSafetensors(path);
-  return { tensors, ignored: [] };
-}
-
-const READERS: Readonly<Record<string, (path: string) => Promise<SamFile>>> = {
-  '.pth': (path) => readStateDict(path),
-  '.pt': (path) => readStateDict(path),
-  '.safetensors': safetensorsFile,
-};
-
-async function readFile(path: string): Promise<SamFile> {
-  const read = READERS[extname(path).toLowerCase()];
-  if (read !== undefined) return read(path);
-  throw new DataError(
-    `loadSam(${path}): unknown kind of file; allowed are ${Object.keys(READERS).join(', ')}.`,
-  );
-}
+const ENDINGS = ['.pth', '.pt', '.safetensors'] as const;
 
 /** The network with the file's weights. Throws DataError with every difference at once; then nothing was loaded. */
 export async function loadSam(path: string, options: LoadSamOptions): Promise<Sam> {
@@ -82,7 +62,7 @@ export async function loadSamCheckpoint(
   path: string,
   options: LoadSamOptions,
 ): Promise<{ readonly sam: Sam; readonly report: LoadSamReport }> {
-  const file = await readFile(path);
+  const file = await readWeightFile(path, { who: 'loadSam', allowed: ENDINGS });
   const { sam, report } = samFromState(file.tensors, { ...options, source: path });
   return { sam, report: { ...report, ignored: file.ignored } };
 }

@@ -1,37 +1,14 @@
 // The configuration of a SAM file, read off its tensors' shapes: backbone, image size, windows, adapters, heads.
 // Not here: loading (checkpoint.ts).
 
-import { DataError } from '@maskrank/torch/errors';
-import type { TensorData } from '@maskrank/torch/io';
+import { type CheckpointShapes, countOf, type ReadSize, shapeReader } from '../checkpoint-shapes.ts';
 import { type DecoderConfig, type ImageEncoderConfig, SAM_CONFIGS, type SamConfig } from './config.ts';
 
-type Shapes = ReadonlyMap<string, Pick<TensorData, 'shape'>>;
-
-/** Reads sizes by key, with a message that names the key. */
-function reader(shapes: Shapes, source: string) {
-  return (key: string, dim: number): number => {
-    const size = shapes.get(key)?.shape[dim];
-    if (size !== undefined) return size;
-    const examples = [...shapes.keys()].slice(0, 3).join(', ');
-    throw new DataError(
-      `inferSamConfig(${source}): there is no tensor '${key}' with dimension ${dim}, so this is no SAM or SAM-Med2D checkpoint; it holds ${shapes.size} tensors (${examples || 'none'}, ...).`,
-    );
-  };
-}
-
-/** How many numbered members a prefix has: `PREFIX.0...`, `PREFIX.1...` */
-function countOf(shapes: Shapes, prefix: string): number {
-  const numbers = [...shapes.keys()]
-    .filter((key) => key.startsWith(`${prefix}.`))
-    .map((key) => Number.parseInt(key.slice(prefix.length + 1), 10));
-  return Math.max(-1, ...numbers) + 1;
-}
-
-const stemOf = (shapes: Shapes): ImageEncoderConfig['stem'] =>
+const stemOf = (shapes: CheckpointShapes): ImageEncoderConfig['stem'] =>
   shapes.has('image_encoder.patch_embed.0.weight') ? 'convolutions' : 'patch';
 
 /** How many convolutions of the stem halve the map (and change its channels), and how many keep it. */
-function stemConvolutions(shapes: Shapes): { halving: number; keeping: number } {
+function stemConvolutions(shapes: CheckpointShapes): { halving: number; keeping: number } {
   const all = [...shapes].filter(
     ([key, { shape }]) => key.startsWith('image_encoder.patch_embed.') && shape.length === 4,
   );
@@ -39,7 +16,7 @@ function stemConvolutions(shapes: Shapes): { halving: number; keeping: number } 
   return { halving: all.length - keeping, keeping };
 }
 
-function inferPatch(shapes: Shapes, size: (key: string, dim: number) => number) {
+function inferPatch(shapes: CheckpointShapes, size: ReadSize) {
   const stem = 'image_encoder.patch_embed';
   if (stemOf(shapes) === 'patch') {
     return { patchSize: size(`${stem}.proj.weight`, 2), inChannels: size(`${stem}.proj.weight`, 1) };
@@ -47,11 +24,7 @@ function inferPatch(shapes: Shapes, size: (key: string, dim: number) => number) 
   return { patchSize: 2 ** stemConvolutions(shapes).halving, inChannels: size(`${stem}.0.weight`, 1) };
 }
 
-function inferEncoder(
-  shapes: Shapes,
-  size: (key: string, dim: number) => number,
-  grid: number,
-): ImageEncoderConfig {
+function inferEncoder(shapes: CheckpointShapes, size: ReadSize, grid: number): ImageEncoderConfig {
   const blocks = 'image_encoder.blocks';
   const dim = size('image_encoder.pos_embed', 3);
   const depth = countOf(shapes, blocks);
@@ -76,7 +49,7 @@ function inferEncoder(
   };
 }
 
-function inferDecoder(shapes: Shapes, size: (key: string, dim: number) => number): DecoderConfig {
+function inferDecoder(shapes: CheckpointShapes, size: ReadSize): DecoderConfig {
   const head = 'mask_decoder.iou_prediction_head.layers';
   return {
     depth: countOf(shapes, 'mask_decoder.transformer.layers'),
@@ -92,8 +65,8 @@ function inferDecoder(shapes: Shapes, size: (key: string, dim: number) => number
 const SAME_BACKBONE = ['dim', 'depth', 'heads', 'adapters'] as const;
 
 /** The configuration that fits these tensors. `source` opens the message of an error. */
-export function inferSamConfig(shapes: Shapes, source: string): SamConfig {
-  const size = reader(shapes, source);
+export function inferSamConfig(shapes: CheckpointShapes, source: string): SamConfig {
+  const { size } = shapeReader(shapes, { who: 'inferSamConfig', source, family: 'SAM or SAM-Med2D' });
   const { patchSize, inChannels } = inferPatch(shapes, size);
   const grid = size('image_encoder.pos_embed', 1);
   const encoder = inferEncoder(shapes, size, grid);

@@ -1,8 +1,8 @@
 // Points inside regions (and outside them), drawn without replacement from a weight for every pixel. Coordinates are pixel
 // indices. Not here: points from masks in training (imaging/points.ts).
 
-import { squaredDistanceTransform } from '../../imaging/distance-transform.ts';
 import { invert } from '../../imaging/morphology.ts';
+import { depthsInside } from '../../imaging/points.ts';
 import type { FloatMap, Mask, Point } from '../../imaging/types.ts';
 import type { Random } from '../../util/random.ts';
 import type { PointOptions } from './options.ts';
@@ -13,7 +13,7 @@ type Placing = (region: Mask, options: PointOptions, saliency: FloatMap | null) 
 const PLACINGS: Readonly<Record<PointOptions['placing'], Placing>> = {
   uniform: (region) => Float64Array.from(region.data),
   core: (region, { depthShare }) => {
-    const depths = squaredDepths(region);
+    const depths = depthsInside(region);
     const limit = depths.reduce((a, b) => Math.max(a, b), 0) * depthShare ** 2;
     return depths.map((depth) => (depth > 0 && depth >= limit ? 1 : 0));
   },
@@ -39,19 +39,6 @@ export function pointsInside(
 export function pointsOutside(regions: Mask, count: number, random: Random): Point[] {
   if (count === 0) return [];
   return drawPoints(Float64Array.from(invert(regions).data), regions.width, count, random, 0);
-}
-
-/** Squared distance to the nearest pixel outside the region, everything beyond the image's edge being outside. */
-function squaredDepths(region: Mask): Float64Array {
-  const { width, height } = region;
-  const depths = squaredDistanceTransform(invert(region).data, width, height);
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      const edge = Math.min(x + 1, y + 1, width - x, height - y);
-      depths[i] = Math.min(depths[i]!, edge * edge);
-    }
-  }
-  return depths;
 }
 
 function drawPoints(weights: Weights, width: number, count: number, random: Random, label: 0 | 1): Point[] {

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DataError } from '@maskrank/torch/errors';
-import { writeFileAtomic } from '@maskrank/torch/io';
+import { bytesOf, writeFileAtomic } from '@maskrank/torch/io';
 import * as z from 'zod';
 import type { Image } from '../../imaging/types.ts';
 import type { RawCam } from './methods.ts';
@@ -34,9 +34,6 @@ const fileSchema = z.strictObject({
   data: z.array(z.number()),
   warnings: z.array(z.string()),
 });
-
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
-  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** SHA-256 of an identity, hexadecimal. */
 export function saliencyKey({ model, image, text, options }: SaliencyIdentity): string {
