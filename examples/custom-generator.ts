@@ -3,7 +3,7 @@
 // Shapes: B units, K = 4 candidates, S canvas side in px. Run: node scripts/example.mjs custom-generator
 
 import { fileURLToPath } from 'node:url';
-import { cat, noGrad, op, setThreads, type Tensor, tidy } from '@maskrank/torch';
+import { cat, op, setThreads, type Tensor } from '@maskrank/torch';
 import * as mr from 'maskrank';
 import { learn } from './finetune-60-lines.ts';
 import { embedOnce, LAYOUT, paint } from './toy.ts';
@@ -13,42 +13,22 @@ const grow = (mask: Tensor, radius: number): Tensor =>
   maxPool(mask, [2 * radius + 1, 2 * radius + 1], [1, 1], [radius, radius]);
 const shrink = (mask: Tensor, radius: number): Tensor => grow(mask.rsub(1), radius).rsub(1);
 
-/** [B, 1, S, S], 0 and 1 -> [B, K, S, S]. The first is the current mask, as in the generators that come with maskrank. */
-export function variants(current: Tensor): Tensor {
+/** [B, K, S, S]. The first is the current mask, as in the generators that come with maskrank. */
+export const variants: mr.CandidateGenerator = (context) => {
+  const current = mr.currentMask(context).to('float32'); // [B, 1, S, S], 0 and 1
   const opened = grow(shrink(current, 2), 2);
-  return cat([current, grow(current, 1), shrink(current, 1), opened], 1);
-}
+  return cat([current, grow(current, 1), shrink(current, 1), opened], 1).gt(0.5);
+};
 
-/** Proposals of `units` from the policy as it stands, as `propose` makes them. */
-export function proposeVariants(units: readonly mr.AlignUnit[], policy: mr.PolicyOptions): mr.Proposal[] {
-  const side = policy.sam.config.imageSize;
-  const size = mr.CANDIDATES * side * side;
-  const { bytes, heads } = tidy(() =>
-    noGrad(() => {
-      const { decoded } = mr.decodeUnits(policy, units);
-      const { masks, head } = mr.pickBest(decoded);
-      const current = mr.logitsToCanvas(masks, side).gt(0).to('float32');
-      return {
-        bytes: variants(current).gt(0.5).toTypedArray() as Uint8Array,
-        heads: head.toTypedArray() as BigInt64Array,
-      };
-    }),
-  );
-  return units.map(({ caseId, classId }, i) => {
-    const masks = bytes.subarray(i * size, (i + 1) * size);
-    const candidates = mr.packCandidates(masks, mr.CANDIDATES, side, side);
-    const regionPx = mr.regionSize(candidates);
-    // `head`: the mask head that was proposed from; the loss compares this one.
-    return {
-      caseId,
-      classId,
-      candidates,
-      head: Number(heads[i]),
-      regionPx,
-      hash: mr.candidatesHash(candidates),
-    };
+/** Proposals of `units` from the policy as it stands: the function stands where a name would. */
+export const proposeVariants = (units: readonly mr.AlignUnit[], policy: mr.PolicyOptions): mr.Proposal[] =>
+  mr.propose(units, {
+    policy,
+    options: { ...mr.defaultConfig().alignment.proposals, generator: variants },
+    round: 0,
+    seed: 1,
+    signal: new AbortController().signal,
   });
-}
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   setThreads(1);

@@ -85,9 +85,11 @@ export {
 } from './alignment/proposals/candidates.ts';
 export {
   type CandidateGenerator,
+  currentMask,
   GENERATORS,
   type GeneratorContext,
   type GeneratorName,
+  type GeneratorOptions,
   generate,
 } from './alignment/proposals/generators.ts';
 export { type Proposal, propose, readRound, roundPath, writeRound } from './alignment/proposals/round.ts';

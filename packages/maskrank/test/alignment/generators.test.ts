@@ -5,10 +5,13 @@ import { describe, expect, it } from 'vitest';
 import { decodeUnits } from '../../src/alignment/policy.ts';
 import {
   applyView,
+  type CandidateGenerator,
+  currentMask,
   GENERATORS,
   type GeneratorContext,
   type GeneratorName,
   generate,
+  generatorName,
   type View,
   viewPrompt,
   withDropout,
@@ -117,6 +120,34 @@ describe('every generator', () => {
       });
     expect(logitsOf('one')).toEqual(logitsOf('one'));
     expect(logitsOf('one')).not.toEqual(logitsOf('two'));
+  });
+});
+
+describe("one's own", () => {
+  const mirrored: CandidateGenerator = (context) => {
+    const current = currentMask(context);
+    return cat([current, current.logicalNot(), current, current], 1);
+  };
+
+  it('goes where a name goes', () => {
+    const masks = inside(() => masksOf(generate(mirrored, contextOf())));
+    for (const [b, logits] of canvasLogits().entries()) {
+      const current = above(logits, 0.5);
+      expect(masks[b]).toEqual([current, current.map((bit) => 1 - bit), current, current]);
+    }
+    expect(generatorName(mirrored)).toBe('mirrored');
+    expect(generatorName('wide')).toBe('wide');
+  });
+
+  it.each([
+    ['three masks a unit', (c: GeneratorContext) => cat([currentMask(c), currentMask(c), currentMask(c)], 1)],
+    ['logits', (c: GeneratorContext) => mirrored(c).to('float32')],
+    ['masks of another size', (c: GeneratorContext) => mirrored(c).slice(3, 0, 8)],
+  ])('refuses %s, and says what is needed', (_, broken) => {
+    expect(() => inside(() => generate(broken, contextOf()))).toThrow(UsageError);
+    expect(() => inside(() => generate(broken, contextOf()))).toThrow(
+      `needed: bool [${B}, 4, ${SIDE}, ${SIDE}]`,
+    );
   });
 });
 

@@ -13,10 +13,11 @@ import { learn } from '../../../../examples/finetune-60-lines.ts';
 import { read, show } from '../../../../examples/rank-by-hand.ts';
 import { embedOnce, LAYOUT, meanDice, paint } from '../../../../examples/toy.ts';
 import type { Mask, Sam } from '../../src/index.ts';
-import { openRatings, readImage, runPaths } from '../../src/index.ts';
+import { candidateMask, openRatings, readImage, runPaths } from '../../src/index.ts';
 import { runCli } from '../cli/harness.ts';
 
 beforeAll(() => setThreads(1));
+const area = ({ data }: Mask) => data.reduce((sum, bit) => sum + bit, 0);
 
 describe('in memory', () => {
   const pictures = paint(0, 40);
@@ -41,6 +42,11 @@ describe('in memory', () => {
     expect(proposals).toHaveLength(pictures.length);
     expect(Math.max(...proposals.map(({ regionPx }) => regionPx))).toBeGreaterThan(0);
     expect(new Set(proposals.map(({ hash }) => hash)).size).toBeGreaterThan(1);
+    for (const { candidates } of proposals) {
+      const [current, grown, shrunk] = candidates.bits.map((_, k) => area(candidateMask(candidates, k)));
+      expect(grown).toBeGreaterThanOrEqual(current as number);
+      expect(shrunk).toBeLessThanOrEqual(current as number);
+    }
   });
 
   it.each([

@@ -1,6 +1,6 @@
 // Where four candidates come from: small functions in a record, each from a decoded batch to binary masks. All use the mask
-// of the head that the current policy chose, so that candidates compare edits of one mask.
-// Letters: B units, K = 4 candidates, M heads, l low-resolution side, S canvas side.
+// of the head that the current policy chose, so that candidates compare edits of one mask. One's own function goes wherever
+// a name does. Letters: B units, K = 4 candidates, M heads, l low-resolution side, S canvas side.
 
 import { cat, fromTypedArray, type Generator, noGrad, op, stack, type Tensor } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
@@ -18,8 +18,12 @@ import { promptsTo } from '../../training/batch.ts';
 import type { Random } from '../../util/random.ts';
 import { CANDIDATES } from '../coefficients.ts';
 
-export type GeneratorOptions = Config['alignment']['proposals'];
-export type GeneratorName = GeneratorOptions['generator'];
+export type GeneratorName = Config['alignment']['proposals']['generator'];
+
+/** The configuration's section `alignment.proposals`, but for the generator, which may be one's own. */
+export type GeneratorOptions = Omit<Config['alignment']['proposals'], 'generator'> & {
+  readonly generator: GeneratorName | CandidateGenerator;
+};
 
 /** A decoded batch of units and what a generator may do with it. */
 export type GeneratorContext = {
@@ -44,7 +48,10 @@ export type GeneratorContext = {
 /** A view of the canvas: mirrored, or scaled about its centre by `zoom`. */
 export type View = { readonly flip: boolean; readonly zoom: number };
 
-/** [B, K, S, S], bool. */
+/**
+ * Masks [B, K, S, S], bool, the current one first where it is among them. Runs without gradients and in a scope that frees
+ * what it makes. Draws only from the context's two streams: a stopped run then goes on with the same candidates.
+ */
 export type CandidateGenerator = (context: GeneratorContext) => Tensor;
 
 const toCanvas = (logits: Tensor, { imageSize }: GeneratorContext): Tensor =>
@@ -171,7 +178,8 @@ function bandQuantiles(logits: Tensor, count: number): number[] {
   return [...quantileOp(inside, at).toFloat32Array()];
 }
 
-const baseMask = (context: GeneratorContext): Tensor =>
+/** The policy's mask of each unit [B, 1, S, S], bool: what most generators put first. */
+export const currentMask = (context: GeneratorContext): Tensor =>
   chosen(context.decoded, context).gt(logit(context.options.threshold));
 
 /** Of `pool` [B, n, S, S], whose first is the current mask, the K that lie farthest from each other in IoU. */
@@ -201,7 +209,7 @@ function farthest(pool: Tensor): Tensor {
 /** Every generator by its configuration name. */
 export const GENERATORS: Readonly<Record<GeneratorName, CandidateGenerator>> = {
   /** The current mask and three with channels of the decoder dropped. */
-  dropout: (context) => cat([baseMask(context), ...dropoutMasks(context, CANDIDATES - 1)], 1),
+  dropout: (context) => cat([currentMask(context), ...dropoutMasks(context, CANDIDATES - 1)], 1),
   /** The probability map at fixed thresholds: the paper's candidates. */
   thresholds: (context) => atThresholds(context, context.options.thresholds),
   wide: (context) => atThresholds(context, context.options.wideThresholds),
@@ -217,7 +225,7 @@ export const GENERATORS: Readonly<Record<GeneratorName, CandidateGenerator>> = {
   views: (context) =>
     cat(
       [
-        baseMask(context),
+        currentMask(context),
         viewMask(context, { flip: true, zoom: 1 }),
         viewMask(context, { flip: false, zoom: 0.85 }),
         viewMask(context, { flip: false, zoom: 1.18 }),
@@ -235,14 +243,14 @@ export const GENERATORS: Readonly<Record<GeneratorName, CandidateGenerator>> = {
     return toCanvas(all, context).gt(logit(context.options.threshold));
   },
   /** The current mask and three from moved boxes and points. */
-  'prompt-jitter': (context) => cat([baseMask(context), ...jitteredMasks(context, CANDIDATES - 1)], 1),
+  'prompt-jitter': (context) => cat([currentMask(context), ...jitteredMasks(context, CANDIDATES - 1)], 1),
   /** The four farthest of a pool of dropout samples, moved prompts and thresholds. */
   diverse: (context) => {
     const { poolSize, wideThresholds } = context.options;
     const rest = Math.max(0, poolSize - 1 - wideThresholds.length);
     const drops = Math.ceil(rest / 2);
     const pool = [
-      baseMask(context),
+      currentMask(context),
       atThresholds(context, wideThresholds),
       ...dropoutMasks(context, drops),
       ...jitteredMasks(context, rest - drops),
@@ -251,7 +259,18 @@ export const GENERATORS: Readonly<Record<GeneratorName, CandidateGenerator>> = {
   },
 };
 
-/** Candidates of a batch, without gradients. */
-export function generate(name: GeneratorName, context: GeneratorContext): Tensor {
-  return noGrad(() => GENERATORS[name](context));
+/** Name of a generator for messages and records: its own, or that of the function. */
+export const generatorName = (generator: GeneratorName | CandidateGenerator): string =>
+  typeof generator === 'string' ? generator : generator.name || 'a function without a name';
+
+/** Candidates of a batch [B, K, S, S], bool, without gradients. Throws UsageError when a generator returns anything else. */
+export function generate(generator: GeneratorName | CandidateGenerator, context: GeneratorContext): Tensor {
+  const make = typeof generator === 'string' ? GENERATORS[generator] : generator;
+  const masks = noGrad(() => make(context));
+  const wanted = [context.canvasPrompts.length, CANDIDATES, context.imageSize, context.imageSize];
+  if (masks.dtype !== 'bool' || masks.shape.join() !== wanted.join())
+    throw new UsageError(
+      `proposal generator ${generatorName(generator)}: returned ${masks.dtype} [${masks.shape.join(', ')}], needed: bool [${wanted.join(', ')}], the candidates of each unit on the canvas`,
+    );
+  return masks;
 }
