@@ -92,11 +92,18 @@ function fromSelf(inputs: MakerInputs): PromptMaker {
   };
 }
 
-/** Makers by source; `file` has none: its prompts must be in the store. */
+/** Makers by source; `file` and `saliency` have none: their prompts must be in the store. */
 export const PROMPT_MAKERS: Readonly<Record<PromptSource, (inputs: MakerInputs) => PromptMaker>> = {
   mask: (inputs) => fromTruth('mask', inputs),
   'oracle-box': (inputs) => fromTruth('oracle-box', inputs),
   self: fromSelf,
+  saliency:
+    () =>
+    async ({ caseId, classId }) => {
+      throw new DataError(
+        `prompts.jsonl has no prompt from saliency for case ${caseId}, class ${classId}; make them: maskrank prompt --run RUN`,
+      );
+    },
   none: () => async () => NO_PROMPT,
   file:
     () =>

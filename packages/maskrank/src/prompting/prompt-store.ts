@@ -1,10 +1,21 @@
 // RUN/prompts.jsonl: one line a case and class, in pixels of the original image, with where the prompt came from.
 // Whoever makes prompts (masks, the model itself, saliency, a person) writes these lines; everything after reads them.
 
+import { existsSync, readFileSync } from 'node:fs';
+import { writeFileAtomic } from '@maskrank/torch/io';
 import * as z from 'zod';
 import { JsonlStore, readJsonl } from '../run/jsonl.ts';
 import { lineParser } from '../run/parse-line.ts';
-import type { Prompt } from './prompt.ts';
+import type { Prompt, PromptSource } from './prompt.ts';
+
+const PROMPT_SOURCES = [
+  'mask',
+  'oracle-box',
+  'self',
+  'saliency',
+  'file',
+  'none',
+] as const satisfies readonly PromptSource[];
 
 const coordinate = z.number();
 
@@ -16,7 +27,7 @@ export const promptLineSchema = z.strictObject({
     z.strictObject({ x: coordinate, y: coordinate, label: z.union([z.literal(0), z.literal(1)]) }),
   ),
   text: z.strictObject({ answer: z.string().optional(), knowledge: z.string().optional() }).optional(),
-  provenance: z.looseObject({ source: z.enum(['mask', 'oracle-box', 'self', 'file', 'none']) }),
+  provenance: z.looseObject({ source: z.enum(PROMPT_SOURCES) }),
 });
 
 export type PromptLine = z.output<typeof promptLineSchema>;
@@ -34,6 +45,13 @@ const options = {
 /** Opens the store of a run for one writer. */
 export function openPromptStore(path: string): JsonlStore<PromptLine> {
   return JsonlStore.open(path, options);
+}
+
+/** Writes the file anew with exactly these lines, in this order; killed at any moment, the old or the new file stands. */
+export async function replacePrompts(path: string, lines: Iterable<PromptLine>): Promise<void> {
+  const text = [...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
+  await writeFileAtomic(path, text);
 }
 
 /** Every prompt of a file, by `promptKey`. */

@@ -7,10 +7,11 @@ import type { Box, Point } from '../imaging/types.ts';
  * - `mask`: from the case's own mask; allowed for labelled images only
  * - `oracle-box`: from a mask that the method may not see: benchmarks only, and marked in every output
  * - `self`: the model's prediction without a prompt, boxed
+ * - `saliency`: from a vision-language model that was told the class's name, without any mask (`maskrank prompt`)
  * - `file`: from prompts.jsonl as somebody made it
  * - `none`: no prompt
  */
-export type PromptSource = 'mask' | 'oracle-box' | 'self' | 'file' | 'none';
+export type PromptSource = 'mask' | 'oracle-box' | 'self' | 'saliency' | 'file' | 'none';
 
 export type Prompt = {
   readonly boxes: readonly Box[];
