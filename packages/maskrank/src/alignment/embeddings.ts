@@ -28,6 +28,8 @@ export function networkInput(
 
 type Entry = { readonly geometry: Geometry; readonly data: Float32Array<ArrayBuffer> };
 
+type CacheFile = { readonly path: string; readonly header: ArtefactHeader; readonly rerun: string };
+
 export type EmbedOptions = {
   readonly sam: Sam;
   readonly dataset: OpenDataset;
@@ -48,20 +50,26 @@ export class EmbeddingCache {
     this.#shape = shape;
   }
 
-  /** Embeds every case that the file at `path` (null: no file) does not hold yet, and writes them there. */
+  /** Embeds every case that the file at `path` (null: no file) does not hold yet, and adds them to those that are there. */
   static async build(
     cases: readonly (LabelledCase | UnlabelledCase)[],
     options: EmbedOptions,
-    file: { readonly path: string; readonly header: ArtefactHeader; readonly rerun: string } | null,
+    file: CacheFile | null,
   ): Promise<EmbeddingCache> {
     const { config } = options.sam;
     const grid = config.imageSize / config.patchSize;
     const cache = new EmbeddingCache([embeddingChannels(config), grid, grid]);
     const wanted = new Set(cases.map((item) => item.id));
-    if (file !== null && existsSync(file.path)) await cache.#read(file, wanted);
+    const isWanted = (id: string): boolean => wanted.has(id);
+    const stored = file !== null && existsSync(file.path);
+    if (stored) for (const [id, entry] of await readEntries(file, isWanted)) cache.#entries.set(id, entry);
     const missing = cases.filter((item) => !cache.#entries.has(item.id));
     await cache.#embed(missing, options);
-    if (file !== null && missing.length > 0) await cache.#write(file);
+    if (file !== null && missing.length > 0) {
+      // Cases that nobody asks for now stay valid: another split or a smaller set must not cost them.
+      const others = stored ? await readEntries(file, (id) => !isWanted(id)) : [];
+      await cache.#write(file, [...others, ...cache.#entries]);
+    }
     return cache;
   }
 
@@ -115,36 +123,35 @@ export class EmbeddingCache {
     }
   }
 
-  async #read(
-    file: { path: string; header: ArtefactHeader; rerun: string },
-    wanted: ReadonlySet<string>,
-  ): Promise<void> {
-    const opened = await openSafetensors(file.path);
-    try {
-      refuseStale(file.path, headerFromMetadata(opened.metadata), {
-        schemaVersion: file.header.schemaVersion,
-        madeFrom: file.header.madeFrom,
-        rerun: file.rerun,
-      });
-      const geometries = JSON.parse(opened.metadata.geometries ?? '{}') as Record<string, Geometry>;
-      for (const [id, geometry] of Object.entries(geometries)) {
-        if (!wanted.has(id)) continue;
-        this.#entries.set(id, { geometry, data: (await opened.read(id)).data as Float32Array<ArrayBuffer> });
-      }
-    } finally {
-      await opened.close();
-    }
-  }
-
-  async #write(file: { path: string; header: ArtefactHeader }): Promise<void> {
+  async #write(file: CacheFile, entries: readonly (readonly [string, Entry])[]): Promise<void> {
     await mkdir(dirname(file.path), { recursive: true });
     const tensors = new Map<string, TensorData>();
-    for (const [id, { data }] of this.#entries)
-      tensors.set(id, { dtype: 'F32', shape: [...this.#shape], data });
-    const geometries = Object.fromEntries([...this.#entries].map(([id, { geometry }]) => [id, geometry]));
+    for (const [id, { data }] of entries) tensors.set(id, { dtype: 'F32', shape: [...this.#shape], data });
+    const geometries = Object.fromEntries(entries.map(([id, { geometry }]) => [id, geometry]));
     await writeSafetensors(file.path, tensors, {
       ...headerToMetadata(file.header),
       geometries: JSON.stringify(geometries),
     });
+  }
+}
+
+/** Entries of a file whose case `keep` accepts. Throws DataError when the file is stale. */
+async function readEntries(
+  { path, header, rerun }: CacheFile,
+  keep: (id: string) => boolean,
+): Promise<[string, Entry][]> {
+  const opened = await openSafetensors(path);
+  try {
+    const { schemaVersion, madeFrom } = header;
+    refuseStale(path, headerFromMetadata(opened.metadata), { schemaVersion, madeFrom, rerun });
+    const geometries = JSON.parse(opened.metadata.geometries ?? '{}') as Record<string, Geometry>;
+    const entries: [string, Entry][] = [];
+    for (const [id, geometry] of Object.entries(geometries)) {
+      if (keep(id))
+        entries.push([id, { geometry, data: (await opened.read(id)).data as Float32Array<ArrayBuffer> }]);
+    }
+    return entries;
+  } finally {
+    await opened.close();
   }
 }

@@ -85,6 +85,20 @@ describe('EmbeddingCache', () => {
     expect(fourth.dataset.loads).toEqual([]);
   });
 
+  it('keeps the cases of the file that are not asked for when others are added', async () => {
+    const file = fresh();
+    const first = setting();
+    const made = values(await EmbeddingCache.build(first.cases(['a', 'b']), first.options, file), ['a', 'b']);
+    const second = setting();
+    await EmbeddingCache.build(second.cases(['c', 'b']), second.options, file);
+    expect(second.dataset.loads).toEqual(['c']);
+    const third = setting();
+    const all = await EmbeddingCache.build(third.cases(['a', 'b', 'c']), third.options, file);
+    expect(third.dataset.loads).toEqual([]);
+    expect(values(all, ['a', 'b'])).toEqual(made);
+    expect(all.geometry('a')).toEqual(networkInput(toyImage('a', 50), CANVAS).geometry);
+  });
+
   it('of another checkpoint or dataset is refused; the configuration alone does not matter', async () => {
     const file = fresh();
     const { options, cases } = setting();
