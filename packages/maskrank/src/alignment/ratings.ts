@@ -1,11 +1,18 @@
 // RUN/ratings.jsonl: who said what of which candidates, and when. A line belongs to exactly the candidates whose hash it
 // carries; candidates made anew need new answers. Forced to the disk line by line: a person typed it.
 
+import { UsageError } from '@maskrank/torch/errors';
 import * as z from 'zod';
 import { JsonlStore } from '../run/jsonl.ts';
 import { lineParser } from '../run/parse-line.ts';
 import type { Annotator, Answer } from './annotators/annotator.ts';
 import { CANDIDATES } from './coefficients.ts';
+
+/** The scale of the paper's rating: by IoU .4, .55 and .7. */
+const LOWEST_GRADE = 1;
+const HIGHEST_GRADE = 4;
+
+const GRADE = { error: `allowed: ${LOWEST_GRADE} (worst) to ${HIGHEST_GRADE} (best)` };
 
 const permutation = z
   .array(
@@ -28,8 +35,11 @@ export const ratingLineSchema = z
     proposals: z.string(),
     /** Candidate indices, best first. */
     order: permutation.optional(),
-    /** One a candidate, 1 worst to 4 best. */
-    grades: z.array(z.number()).length(CANDIDATES).optional(),
+    /** One a candidate, 1 worst to 4 best; halves and the like are allowed, equal grades are ties. */
+    grades: z
+      .array(z.number(GRADE).min(LOWEST_GRADE, GRADE).max(HIGHEST_GRADE, GRADE))
+      .length(CANDIDATES)
+      .optional(),
     annotator: z.string().min(1),
     elapsedMs: z.number().min(0),
     /** ISO 8601. */
@@ -48,14 +58,26 @@ export const ratingKey = (line: {
   readonly proposals: string;
 }): string => `${line.case}\u0000${line.class}\u0000${line.proposals}`;
 
+const parseLine = lineParser(ratingLineSchema);
+
 /** Opens the store of a run for one writer. */
 export function openRatings(path: string, fsync: 'each' | 'close' = 'each'): JsonlStore<RatingLine> {
   return JsonlStore.open(path, {
     what: 'rating store',
     key: ratingKey,
-    parse: lineParser(ratingLineSchema),
+    parse: parseLine,
     fsync,
   });
+}
+
+/** The line of an answer. Throws UsageError where the annotator's order or grades are none. */
+export function ratingLine(line: Omit<RatingLine, 'order' | 'grades'>, answer: Answer): RatingLine {
+  const said = 'order' in answer ? { order: [...answer.order] } : { grades: [...answer.grades] };
+  const parsed = ratingLineSchema.safeParse({ ...line, ...said });
+  if (parsed.success) return parsed.data;
+  throw new UsageError(
+    `annotator ${line.annotator}: answered ${JSON.stringify(said)} about case ${line.case}, class ${line.class}; allowed: an order of the indices 0..${CANDIDATES - 1}, or ${CANDIDATES} grades from ${LOWEST_GRADE} to ${HIGHEST_GRADE}`,
+  );
 }
 
 /** The answer of a line. */

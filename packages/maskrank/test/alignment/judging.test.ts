@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { UsageError } from '@maskrank/torch/errors';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Annotator, Answer, Question } from '../../src/alignment/annotators/annotator.ts';
@@ -135,6 +136,27 @@ describe('judge', () => {
     expect(counts).toMatchObject({ active: 0, unanswered: 1 });
     expect(silent.asked).toHaveLength(1);
     expect(store.size).toBe(1);
+  });
+
+  it.each([
+    ['an order that is none', { order: [0, 1, 1, 3] }],
+    ['grades beside the scale', { grades: [0, 1, 2, 5] }],
+    ['too few grades', { grades: [1, 2] }],
+  ])('refuses %s, names who gave it, and writes nothing', (_, answer) => {
+    using store = openRatings(fresh());
+    const ask = (into: typeof store | null) =>
+      judge([proposal('a', 4)], {
+        annotator: new Fake(() => answer),
+        store: into,
+        round: 0,
+        betas,
+        skip,
+      });
+    for (const into of [store, null]) {
+      expect(() => ask(into)).toThrow(UsageError);
+      expect(() => ask(into)).toThrow(/^annotator fake: answered .* about case a, class 1; allowed: /);
+    }
+    expect(store.size).toBe(0);
   });
 
   it('keeps to the edges of what is skipped', () => {

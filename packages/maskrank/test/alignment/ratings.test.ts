@@ -70,7 +70,22 @@ describe('the rating store', () => {
     ['a candidate that is not there', { ...line, order: [0, 1, 2, 4] }, /order\[3\] = 4: .*3/],
     ['order and grades', { ...line, grades: [1, 2, 3, 4] }, /needs order or grades, not both/],
     ['neither of them', unanswered, /needs order or grades, not both/],
-    ['grades as words', { ...unanswered, grades: ['a', 2, 3, 4] }, /grades\[0\] = "a": .*number/],
+    [
+      'grades as words',
+      { ...unanswered, grades: ['a', 2, 3, 4] },
+      /grades\[0\] = "a": allowed: 1 \(worst\) to 4 \(best\)/,
+    ],
+    [
+      'a grade below the scale',
+      { ...unanswered, grades: [1, 2, 0, 4] },
+      /grades\[2\] = 0: allowed: 1 \(worst\) to 4 \(best\)/,
+    ],
+    [
+      'a grade above the scale',
+      { ...unanswered, grades: [1, 5, 3, 4] },
+      /grades\[1\] = 5: allowed: 1 \(worst\) to 4 \(best\)/,
+    ],
+    ['a grade for three of them', { ...unanswered, grades: [1, 2, 3] }, /grades = \[1,2,3\]: .*4/],
     ['no annotator', { ...line, annotator: '' }, /annotator = "": /],
     ['a missing field', { ...line, at: undefined }, /at is missing: .*string/],
     ['a negative time', { ...line, elapsedMs: -1 }, /elapsedMs = -1: .*0/],

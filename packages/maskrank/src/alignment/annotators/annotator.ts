@@ -14,7 +14,7 @@ export type Question = {
   readonly proposalsHash: string;
 };
 
-/** `order`: candidate indices, best first. `grades`: one a candidate, higher is better. */
+/** `order`: candidate indices, best first. `grades`: one a candidate, 1 worst to 4 best. */
 export type Answer = { readonly order: readonly number[] } | { readonly grades: readonly number[] };
 
 export type Annotator = {

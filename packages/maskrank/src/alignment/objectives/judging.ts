@@ -6,7 +6,7 @@ import type { Annotator, Answer } from '../annotators/annotator.ts';
 import { type Betas, bestFirst, rankingCoefficients, ratingCoefficients } from '../coefficients.ts';
 import { candidateMask } from '../proposals/candidates.ts';
 import type { Proposal } from '../proposals/round.ts';
-import { answerOf, type RatingLine, ratingKey } from '../ratings.ts';
+import { answerOf, type RatingLine, ratingKey, ratingLine } from '../ratings.ts';
 
 /** A proposal with what its annotator said. */
 export type Judged = {
@@ -83,19 +83,19 @@ function ask(
   const start = performance.now();
   const masks = candidates.bits.map((_, k) => candidateMask(candidates, k));
   const answer = annotator.judge({ caseId, classId, round, candidates: masks, proposalsHash: hash });
-  if (answer !== undefined) {
-    const said = 'order' in answer ? { order: [...answer.order] } : { grades: [...answer.grades] };
-    const elapsedMs = Math.round(performance.now() - start);
-    store?.append({
+  if (answer === undefined) return undefined;
+  const line = ratingLine(
+    {
       case: caseId,
       class: classId,
       round,
       proposals: hash,
-      ...said,
       annotator: annotator.name,
-      elapsedMs,
+      elapsedMs: Math.round(performance.now() - start),
       at: new Date().toISOString(),
-    });
-  }
-  return answer;
+    },
+    answer,
+  );
+  store?.append(line);
+  return answerOf(line);
 }
