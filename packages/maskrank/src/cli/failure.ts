@@ -2,12 +2,13 @@
 // Not here: raising them.
 
 import { DataError, EngineError, UsageError } from '@maskrank/torch/errors';
+import { InUseError } from '../run/lock.ts';
 import type { Versions } from '../run/run-folder.ts';
 import { type CliIo, paint } from './io.ts';
 
 export type Failure = {
-  /** `usage`, `data`, `engine`, or `defect` for what nobody raised on purpose. */
-  readonly kind: 'usage' | 'data' | 'engine' | 'defect';
+  /** `usage`, `in-use` for what another process holds, `data`, `engine`, or `defect` for what nobody raised on purpose. */
+  readonly kind: 'usage' | 'in-use' | 'data' | 'engine' | 'defect';
   readonly exitCode: 1 | 2 | 3 | 4;
   readonly message: string;
   readonly hint: string | undefined;
@@ -23,6 +24,7 @@ export type FailureContext = {
 /** Classifies anything thrown. */
 export function describeFailure(error: unknown, { verb, command, versions }: FailureContext): Failure {
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof InUseError) return { kind: 'in-use', exitCode: 2, message, hint: undefined };
   if (error instanceof UsageError)
     return { kind: 'usage', exitCode: 2, message, hint: `${verb ? `maskrank ${verb}` : 'maskrank'} --help` };
   if (error instanceof DataError) return { kind: 'data', exitCode: 3, message, hint: undefined };

@@ -24,6 +24,9 @@ export type LockOptions = {
   readonly host?: string;
 };
 
+/** Another process holds what this one needs: nothing is wrong with the command, it is too early. Exit code 2. */
+export class InUseError extends UsageError {}
+
 /** An empty or torn lock younger than this is being written by its owner. */
 const WRITING_MS = 10_000;
 
@@ -39,7 +42,7 @@ export class Lock {
     this.takenFrom = takenFrom;
   }
 
-  /** Takes the lock or throws UsageError naming the holder and the file to delete if it is wrong. */
+  /** Takes the lock or throws InUseError naming the holder and what to do. */
   static acquire(path: string, { command, host = hostname() }: LockOptions): Lock {
     const holder: LockHolder = {
       pid: process.pid,
@@ -55,14 +58,16 @@ export class Lock {
     const takeover = `${path}.takeover`;
     if (ageMs(takeover) > WRITING_MS) rmSync(takeover, { force: true });
     if (!createExclusive(takeover, content))
-      throw new UsageError(`${path}: another process is taking this run over. Try again.`);
+      throw new InUseError(`${path}: another process is taking it over. Give the same command again.`);
     try {
       if (stale !== undefined) {
         refuseLiving(path, host);
         rmSync(path, { force: true });
       }
       if (!createExclusive(path, content))
-        throw new UsageError(`${path}: another process was faster. Try again when it is done.`);
+        throw new InUseError(
+          `${path}: another process was faster. Give the same command again when it is done.`,
+        );
     } finally {
       rmSync(takeover, { force: true });
     }
@@ -85,15 +90,17 @@ function refuseLiving(path: string, host: string): LockHolder | 'unreadable' | u
   if (holder === undefined) return undefined;
   if (holder === 'unreadable') {
     if (ageMs(path) > WRITING_MS) return holder;
-    throw new UsageError(`${path}: another process is locking this run right now. Try again.`);
+    throw new InUseError(`${path}: another process is taking it right now. Give the same command again.`);
   }
   const who = `process ${holder.pid} on ${holder.hostname} since ${holder.since} (${holder.command})`;
   if (holder.hostname !== host)
-    throw new UsageError(
-      `${path}: the run is in use by ${who}. Wait for it; if it is surely gone, delete that file.`,
+    throw new InUseError(
+      `${path}: in use by ${who}. Wait for it; if it is surely gone, delete that file. Then give the same command again.`,
     );
   if (isAlive(holder))
-    throw new UsageError(`${path}: the run is in use by ${who}. Wait for it, or stop it with Ctrl-C.`);
+    throw new InUseError(
+      `${path}: in use by ${who}. Wait for it, or stop it (Ctrl-C where it runs, or: kill ${holder.pid}); it loses nothing. Then give the same command again.`,
+    );
   return holder;
 }
 

@@ -262,7 +262,7 @@ describe('bad input', () => {
     expect(code).toBe(2);
   });
 
-  it('a locked run is a usage error and is left alone', async () => {
+  it('a run in use says who works in it, is no mistake of the command, and is left alone', async () => {
     const path = fresh();
     await run(['train', 'd', '--run', path]);
     const lock = JSON.stringify({
@@ -274,8 +274,15 @@ describe('bad input', () => {
     });
     writeFileSync(join(path, 'run.lock'), lock);
     const { code, stderr } = await run(['train', 'd', '--run', path]);
-    expect(stderr).toMatch(/in use by process/);
+    expect(stderr).toMatch(
+      new RegExp(
+        `^error: .*run\\.lock: in use by process ${process.ppid} on .* \\(maskrank train\\)\\. Wait for it, or stop it`,
+      ),
+    );
+    expect(stderr).not.toMatch(/hint|--help/);
     expect(code).toBe(2);
+    const document = (await run(['train', 'd', '--run', path, '--json'])).json();
+    expect(document).toMatchObject({ ok: false, error: { kind: 'in-use', hint: null }, exitCode: 2 });
     expect(readFileSync(join(path, 'run.lock'), 'utf8')).toBe(lock);
   });
 });

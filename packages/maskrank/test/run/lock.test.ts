@@ -2,9 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { UsageError } from '@maskrank/torch/errors';
 import { afterAll, describe, expect, it } from 'vitest';
-import { Lock } from '../../src/run/lock.ts';
+import { InUseError, Lock } from '../../src/run/lock.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-lock-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -26,9 +25,11 @@ describe('Lock', () => {
   it('refuses a second writer, naming the first', () => {
     const path = fresh();
     const lock = Lock.acquire(path, options);
-    expect(() => Lock.acquire(path, options)).toThrow(UsageError);
+    expect(() => Lock.acquire(path, options)).toThrow(InUseError);
     expect(() => Lock.acquire(path, options)).toThrow(
-      new RegExp(`in use by process ${process.pid} on .* \\(maskrank finetune data --run r\\)`),
+      new RegExp(
+        `in use by process ${process.pid} on .* \\(maskrank finetune data --run r\\).* kill ${process.pid}\\)`,
+      ),
     );
     lock.release();
     expect(existsSync(path)).toBe(false);
@@ -61,7 +62,7 @@ describe('Lock', () => {
   it('waits for a lock that is just being written, and takes an old torn one', () => {
     const path = fresh();
     writeFileSync(path, '{"pid":');
-    expect(() => Lock.acquire(path, options)).toThrow(/locking this run right now/);
+    expect(() => Lock.acquire(path, options)).toThrow(/taking it right now/);
     const old = new Date(Date.now() - 60_000);
     utimesSync(path, old, old);
     expect(Lock.acquire(path, options).takenFrom).toBe('unreadable');
@@ -72,7 +73,7 @@ describe('Lock', () => {
     writeFileSync(path, holder({ pid: deadPid }));
     writeFileSync(`${path}.takeover`, '');
     expect(() => Lock.acquire(path, { ...options, host: 'ward-7' })).toThrow(
-      /another process is taking this run over/,
+      /another process is taking it over/,
     );
     const old = new Date(Date.now() - 60_000);
     utimesSync(`${path}.takeover`, old, old);
