@@ -47,7 +47,8 @@ export async function execute(
   let exitCode = 1;
   try {
     runFolder = await openRun(invocation, resolved, { io, versions, command });
-    if (runFolder && runFolder.mode !== 'read') log = await openRunLog(runFolder, global.debug, io);
+    if (runFolder?.mode === 'create' || runFolder?.mode === 'write')
+      log = await openRunLog(runFolder, global.debug, io);
     const warn = (text: string) => {
       progress.clear();
       io.stderr.write(`${paint(io, io.stderr, 'yellow', 'warning:')} ${text}\n`);
@@ -171,13 +172,15 @@ const isMissing = (value: string | readonly string[] | undefined) =>
   value === undefined || value.length === 0;
 
 async function openRun(
-  { verb, run }: Invocation,
+  { verb, run, options }: Invocation,
   resolved: ResolvedConfig,
   { versions, command }: ExecuteOptions,
 ): Promise<RunFolder | undefined> {
   if (!verb.runFolder || run === undefined) return undefined;
   const { RunFolder: Folder } = await import('../run/run-folder.ts');
-  return Folder.open(run, { mode: verb.runFolder.mode, command, versions, resolved });
+  const { sharedWith } = verb.runFolder;
+  const isShared = sharedWith !== undefined && options[sharedWith] !== undefined;
+  return Folder.open(run, { mode: isShared ? 'share' : verb.runFolder.mode, command, versions, resolved });
 }
 
 function openRunLog(runFolder: RunFolder, debug: boolean, io: CliIo): Promise<OpenLog> {

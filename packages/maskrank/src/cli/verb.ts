@@ -88,7 +88,12 @@ export type VerbResult = {
 };
 
 /** How a verb uses --run. */
-export type RunUse = { readonly mode: RunMode; readonly optional?: true };
+export type RunUse = {
+  readonly mode: RunMode;
+  readonly optional?: true;
+  /** A flag of the verb with which several of its commands work in the run at once (mode `share`, no log.jsonl). */
+  readonly sharedWith?: string;
+};
 
 type RunOf<R> = R extends { optional: true }
   ? RunFolder | undefined

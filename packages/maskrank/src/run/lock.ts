@@ -3,6 +3,7 @@
 
 import { closeSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { systemReason, writeAll } from './files.ts';
 
@@ -72,6 +73,20 @@ export class Lock {
       rmSync(takeover, { force: true });
     }
     return new Lock(path, content, stale);
+  }
+
+  /** Takes the lock as soon as it is free; after `waitMs` throws what `acquire` throws. */
+  static async wait(path: string, options: LockOptions & { readonly waitMs: number }): Promise<Lock> {
+    const until = Date.now() + options.waitMs;
+    for (let pauseMs = 5; ; pauseMs = Math.min(250, 2 * pauseMs)) {
+      try {
+        return Lock.acquire(path, options);
+      } catch (error) {
+        if (!(error instanceof UsageError) || Date.now() > until) throw error;
+      }
+      // Uneven, so that those who wait do not meet again and again.
+      await sleep(pauseMs * (0.5 + Math.random()));
+    }
   }
 
   /** Gives the lock back; does nothing when it is no longer ours. */

@@ -1,5 +1,6 @@
 // RUN: the folder of one experiment. run.json says with what it was made: resolved configuration with the origin of
-// each value, versions, dataset, every command line, and the configuration each stage was begun with. One writer at a time.
+// each value, versions, dataset, every command line, and the configuration each stage was begun with. One writer at a time,
+// or several that share the work, each with files of its own, and the lock only while one of them writes run.json.
 // Not here: the artefacts' content; this file only knows where they lie.
 
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
@@ -75,6 +76,7 @@ const recordSchema = z.strictObject({
 });
 
 type RunRecord = z.output<typeof recordSchema>;
+type HistoryEntry = RunRecord['history'][number];
 
 /** Where things lie in a run. */
 export type RunPaths = {
@@ -114,8 +116,14 @@ export function runPaths(dir: string): RunPaths {
   };
 }
 
-/** `create`: made when missing, locked. `write`: must exist, locked. `read`: must exist, not locked, never changed. */
-export type RunMode = 'create' | 'write' | 'read';
+/**
+ * `create`: made when missing, locked. `write`: must exist, locked. `read`: must exist, not locked, never changed. `share`: made
+ * when missing; several commands at a time, which take the lock in turn for each change of run.json, and see `exclusively`.
+ */
+export type RunMode = 'create' | 'write' | 'read' | 'share';
+
+/** How long a sharing command waits for its turn, ms: a turn takes a few. */
+const TURN_MS = 60_000;
 
 export type OpenRunOptions = {
   readonly mode: RunMode;
@@ -150,13 +158,16 @@ export class RunFolder {
   /** Holder of a stale lock that was taken over: the command before was killed. */
   readonly takenFrom: LockHolder | 'unreadable' | undefined;
   readonly #lock: Lock | undefined;
+  readonly #command: string;
   readonly #resolved: ResolvedConfig;
+  /** This command's own line of the history. */
+  readonly #entry: HistoryEntry | undefined;
   #record: RunRecord;
 
   private constructor(
     dir: string,
-    { mode, resolved }: OpenRunOptions,
-    record: RunRecord,
+    { mode, resolved, command }: OpenRunOptions,
+    { record, entry }: { readonly record: RunRecord; readonly entry: HistoryEntry | undefined },
     lock: Lock | undefined,
   ) {
     this.dir = dir;
@@ -164,7 +175,9 @@ export class RunFolder {
     this.mode = mode;
     this.takenFrom = lock?.takenFrom;
     this.#resolved = resolved;
+    this.#command = command;
     this.#record = record;
+    this.#entry = entry;
     this.#lock = lock;
   }
 
@@ -172,13 +185,17 @@ export class RunFolder {
     const dir = resolve(path);
     const paths = runPaths(dir);
     const exists = existsSync(paths.record);
-    if (!exists && options.mode !== 'create')
+    if (!exists && (options.mode === 'write' || options.mode === 'read'))
       throw new DataError(
         `${path}: is not a run (no run.json). Name the folder that \`maskrank finetune DATASET --run RUN\` made.`,
       );
-    if (options.mode === 'read') return new RunFolder(dir, options, readRecord(dir), undefined);
-    if (!exists) prepareFolder(path, dir);
-    const lock = Lock.acquire(paths.lock, { command: options.command });
+    if (options.mode === 'read')
+      return new RunFolder(dir, options, { record: readRecord(dir), entry: undefined }, undefined);
+    const isShared = options.mode === 'share';
+    if (!exists) prepareFolder(path, dir, isShared);
+    const lock = isShared
+      ? await Lock.wait(paths.lock, { command: options.command, waitMs: TURN_MS })
+      : Lock.acquire(paths.lock, { command: options.command });
     try {
       const now = new Date().toISOString();
       const before = existsSync(paths.record) ? readRecord(dir) : undefined;
@@ -203,7 +220,9 @@ export class RunFolder {
       await removeAbandonedTemporaries(dir);
       await removeAbandonedTemporaries(paths.checkpoints);
       await writeJson(paths.record, record);
-      return new RunFolder(dir, options, record, lock);
+      const entry = record.history.at(-1)!;
+      if (isShared) lock.release();
+      return new RunFolder(dir, options, { record, entry }, isShared ? undefined : lock);
     } catch (error) {
       lock.release();
       throw error;
@@ -228,17 +247,18 @@ export class RunFolder {
    * taken.
    */
   async setDataset(path: string, hash: string): Promise<void> {
-    const bound = this.#record.dataset;
-    if (bound && bound.hash !== hash && Object.keys(this.#record.stages).length > 0)
-      throw new DataError(
-        `${this.dir}: the run belongs to dataset ${bound.hash.slice(0, 12)} (${bound.path}); ${path} is ${hash.slice(0, 12)}. Use a new --run folder for it.`,
-      );
-    await this.#update({ dataset: { path: resolve(path), hash } });
+    await this.#update(({ dataset: bound, stages }) => {
+      if (bound && bound.hash !== hash && Object.keys(stages).length > 0)
+        throw new DataError(
+          `${this.dir}: the run belongs to dataset ${bound.hash.slice(0, 12)} (${bound.path}); ${path} is ${hash.slice(0, 12)}. Use a new --run folder for it.`,
+        );
+      return { dataset: { path: resolve(path), hash } };
+    });
   }
 
   /** Notes the engine once it is loaded. */
   async setEngine(engine: string): Promise<void> {
-    await this.#update({ versions: { ...this.#record.versions, engine } });
+    await this.#update(({ versions }) => ({ versions: { ...versions, engine } }));
   }
 
   /**
@@ -266,7 +286,7 @@ export class RunFolder {
         throw new UsageError(
           `${this.dir}: ${name} was begun with other values: ${differences.join('; ')}. Use those values, a new --run folder, or --restart to discard what ${name} did.`,
         );
-      await this.#update(this.#kept());
+      await this.#update(() => this.#kept());
       return { header, resumed: true, finished: before.finishedAt !== null };
     }
     const stage = {
@@ -276,16 +296,16 @@ export class RunFolder {
       startedAt: new Date().toISOString(),
       finishedAt: null,
     };
-    await this.#update({ ...this.#kept(), stages: { ...this.#record.stages, [name]: stage } });
+    await this.#update(({ stages }) => ({ ...this.#kept(), stages: { ...stages, [name]: stage } }));
     return { header, resumed: false, finished: false };
   }
 
   async finishStage(name: string): Promise<void> {
     const stage = this.#record.stages[name];
     if (stage === undefined) throw new Error(`stage ${name} was not entered`);
-    await this.#update({
-      stages: { ...this.#record.stages, [name]: { ...stage, finishedAt: new Date().toISOString() } },
-    });
+    await this.#update(({ stages }) => ({
+      stages: { ...stages, [name]: { ...stage, finishedAt: new Date().toISOString() } },
+    }));
   }
 
   /** Origins, versions, stages and history, for the report. */
@@ -293,15 +313,29 @@ export class RunFolder {
     return this.#record;
   }
 
+  /** Does `work` while no other command writes into the run: at once where this one holds the lock, else in its turn. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    if (this.mode !== 'share') return work();
+    const lock = await Lock.wait(this.paths.lock, { command: this.#command, waitMs: TURN_MS });
+    try {
+      return await work();
+    } finally {
+      lock.release();
+    }
+  }
+
   /** Notes how the command ended and gives the lock back. */
   async close(exitCode: number): Promise<void> {
-    if (this.mode === 'read') return;
-    const last = this.#record.history.at(-1)!;
-    const elapsedMs = Date.now() - Date.parse(last.at);
+    const entry = this.#entry;
+    if (entry === undefined) return;
+    const elapsedMs = Date.now() - Date.parse(entry.at);
+    const isOwn = ({ at, command, exitCode: code }: HistoryEntry) =>
+      at === entry.at && command === entry.command && code === null;
     try {
-      await this.#update({
-        ...(exitCode === 0 && this.#kept()),
-        history: [...this.#record.history.slice(0, -1), { ...last, elapsedMs, exitCode }],
+      await this.#update(({ history }) => {
+        const own = history.findLastIndex(isOwn);
+        const ended = history.map((line, i) => (i === own ? { ...line, elapsedMs, exitCode } : line));
+        return { ...(exitCode === 0 && this.#kept()), history: ended };
       });
     } finally {
       this.#lock?.release();
@@ -314,10 +348,13 @@ export class RunFolder {
     return { config: config as unknown as Record<string, unknown>, origins: { ...origins } };
   }
 
-  async #update(change: Partial<RunRecord>): Promise<void> {
+  async #update(change: (record: RunRecord) => Partial<RunRecord>): Promise<void> {
     if (this.mode === 'read') throw new Error(`${this.dir} was opened for reading`);
-    this.#record = { ...this.#record, ...change };
-    await writeJson(this.paths.record, this.#record);
+    await this.exclusively(async () => {
+      const record = this.mode === 'share' ? readRecord(this.dir) : this.#record;
+      this.#record = { ...record, ...change(record) };
+      await writeJson(this.paths.record, this.#record);
+    });
   }
 }
 
@@ -332,13 +369,16 @@ function readRecord(dir: string): RunRecord {
 }
 
 /** Makes the folder; a folder with foreign files is refused so that nothing of a person is overwritten. */
-function prepareFolder(path: string, dir: string): void {
+function prepareFolder(path: string, dir: string, isShared: boolean): void {
   try {
     mkdirSync(dir, { recursive: true });
   } catch (cause) {
     throw new DataError(`${path}: the run folder cannot be made (${systemReason(cause)}).`, { cause });
   }
-  const foreign = readdirSync(dir).filter((name) => !/^\.?run\.(lock|json)|^checkpoints$/.test(name));
+  const names = readdirSync(dir);
+  // Another command that shares the run may have been quicker.
+  if (isShared && names.includes('run.json')) return;
+  const foreign = names.filter((name) => !/^\.?run\.(lock|json)|^checkpoints$/.test(name));
   if (foreign.length > 0)
     throw new UsageError(
       `${path}: is not a run and not empty (${foreign.slice(0, 3).join(', ')}, …). Name a new folder with --run.`,
