@@ -2,7 +2,7 @@
 
 import type { JobContext } from '../pipeline/workspace.ts';
 import type { RunFolder } from '../run/run-folder.ts';
-import type { ProgressTask } from './progress.ts';
+import { labelledBars } from './labelled-bars.ts';
 import type { VerbContext } from './verb.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a verb's own arguments and flags do not matter here
@@ -17,13 +17,9 @@ export function jobContext({
   log,
   warn,
 }: AnyContext): JobContext & { readonly end: () => void } {
-  let label = '';
-  let task: ProgressTask | undefined;
-  const end = (): void => {
-    task?.end();
-    task = undefined;
-    label = '';
-  };
+  const bars = labelledBars(progress, (label) =>
+    label.startsWith('stage') || label.startsWith('control') ? 'steps' : 'cases',
+  );
   return {
     run: runFolder,
     config,
@@ -33,19 +29,7 @@ export function jobContext({
       log.info(facts, text);
       progress.note(text);
     },
-    onProgress: (name, done, total, note) => {
-      if (name !== label) {
-        end();
-        label = name;
-        task = progress.task(name, {
-          total,
-          unit: name.startsWith('stage') || name.startsWith('control') ? 'steps' : 'cases',
-          done,
-        });
-      }
-      task?.update(done, note);
-    },
-    end,
+    ...bars,
   };
 }
 

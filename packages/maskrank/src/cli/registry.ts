@@ -11,6 +11,7 @@ import { doctor } from './verbs/doctor.ts';
 import { evaluate } from './verbs/evaluate.ts';
 import { finetune } from './verbs/finetune.ts';
 import { predict } from './verbs/predict.ts';
+import { pretrainClip } from './verbs/pretrain-clip.ts';
 import { propose } from './verbs/propose.ts';
 import { rate } from './verbs/rate.ts';
 import { report } from './verbs/report.ts';
@@ -30,6 +31,7 @@ export const registry: readonly Verb[] = [
   weightsPull,
   weightsAdd,
   weightsVerify,
+  pretrainClip,
   finetune,
   propose,
   rate,

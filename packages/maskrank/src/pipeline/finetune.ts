@@ -46,7 +46,7 @@ export type FinetuneResult = {
 };
 
 /** Hash of a division: which cases are in which split. */
-export const splitsHash = ({ splits }: Workspace): string =>
+export const splitsHash = ({ splits }: Pick<Workspace, 'splits'>): string =>
   createHash('sha256').update(canonicalJson(splits)).digest('hex');
 
 export async function finetuneJob(

@@ -99,7 +99,8 @@ export function resolveArchitecture({ data, model }: Pick<Config, 'data' | 'mode
   };
 }
 
-function resolveDevice(config: Config): string {
+/** `cpu` or `cuda`, as configured and as there is. */
+export function resolveDevice(config: Pick<Config, 'device'>): string {
   const best = bestDevice();
   if (config.device === 'cuda' && best !== 'cuda') {
     throw new UsageError(

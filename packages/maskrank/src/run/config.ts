@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { alignment, scoring } from './config/alignment.ts';
 import { evaluation } from './config/evaluation.ts';
 import { data, model, prompts } from './config/inputs.ts';
+import { pretraining } from './config/pretraining.ts';
 import { training } from './config/training.ts';
 
 /** Whole configuration; `configSchema.parse({})` gives every default. */
@@ -30,6 +31,7 @@ export const configSchema = z
     data: data.prefault({}),
     model: model.prefault({}),
     prompts: prompts.prefault({}),
+    pretraining: pretraining.prefault({}),
     training: training.prefault({}),
     alignment: alignment.prefault({}),
     scoring: scoring.prefault({}),

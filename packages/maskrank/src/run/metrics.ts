@@ -5,7 +5,7 @@ import { type FsyncPolicy, JsonlStore, type JsonObject, readJsonl } from './json
 
 /** A line; what was not measured is left out. Loss parts and timings are means over the steps since the line before. */
 export type MetricsLine = JsonObject & {
-  readonly stage: 'stage1' | 'stage2';
+  readonly stage: 'stage1' | 'stage2' | 'pretraining';
   /** Optimiser steps done, from 1. */
   readonly step: number;
   /** Passes over the data, fractional. */
@@ -30,6 +30,9 @@ export type MetricsLine = JsonObject & {
   /** An alarm was raised at this step; its text stands in log.jsonl. */
   readonly alarm?: boolean;
 };
+
+/** A line of a run's own stages. */
+export type RunMetricsLine = MetricsLine & { readonly stage: 'stage1' | 'stage2' };
 
 export type MetricsOptions = {
   readonly fsync?: FsyncPolicy;
@@ -68,15 +71,16 @@ export class MetricsLog {
   }
 }
 
-/** All lines, for readers; a torn last line (a writer may be at work) is left out. */
-export function readMetrics(path: string): readonly MetricsLine[] {
-  return readJsonl(path, { what: 'metrics log', parse: parseMetrics }).entries;
+/** All lines of a run, for readers; a torn last line (a writer may be at work) is left out. */
+export function readMetrics(path: string): readonly RunMetricsLine[] {
+  const { entries } = readJsonl(path, { what: 'metrics log', parse: parseMetrics });
+  return entries.filter((line): line is RunMetricsLine => line.stage !== 'pretraining');
 }
 
 function parseMetrics(value: JsonObject): MetricsLine {
   const { stage, step, epoch } = value;
-  if (stage !== 'stage1' && stage !== 'stage2')
-    throw new TypeError(`stage = ${JSON.stringify(stage)}, allowed: stage1, stage2.`);
+  if (stage !== 'stage1' && stage !== 'stage2' && stage !== 'pretraining')
+    throw new TypeError(`stage = ${JSON.stringify(stage)}, allowed: stage1, stage2, pretraining.`);
   for (const [field, number] of Object.entries({ step, epoch }))
     if (typeof number !== 'number')
       throw new TypeError(`${field} = ${JSON.stringify(number)}, allowed: a number.`);

@@ -1,6 +1,6 @@
 // BiomedCLIP and OpenAI's CLIP: networks, tokeniser, preprocessing, losses.
 
-export { clipFromState, type LoadClipOptions, loadClip } from './checkpoint.ts';
+export { clipFromState, type LoadClipOptions, loadClip, loadClipTokenizer, saveClip } from './checkpoint.ts';
 export { BiomedClip, buildClip, Clip, createClip, OpenAiClip } from './clip.ts';
 export * from './config.ts';
 export { clipFingerprint } from './fingerprint.ts';

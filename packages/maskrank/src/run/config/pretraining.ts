@@ -1,0 +1,53 @@
+// Configuration of `pretrain clip`: a small CLIP from image-level labels alone.
+
+import { z } from 'zod';
+import { count, countFrom1, rate, weight } from './ranges.ts';
+import { augmentation } from './training.ts';
+
+export const pretraining = z
+  .strictObject({
+    model: z
+      .enum(['biomedclip-tiny'])
+      .default('biomedclip-tiny')
+      .describe("the network: BiomedCLIP's code with small numbers, 112 px, 196 places"),
+    steps: countFrom1().nullable().default(null).describe('optimiser steps; none means epochs decide'),
+    epochs: countFrom1().default(40).describe('passes over the training cases of all datasets together'),
+    batchSize: z.int().min(2).default(48).describe('images a step'),
+    textsPerImage: countFrom1()
+      .default(3)
+      .describe('true texts drawn for each image and step; all texts of a batch meet all of its images'),
+    learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
+    weightDecay: weight().default(0.05).describe('decoupled weight decay'),
+    warmUpSteps: count()
+      .default(100)
+      .describe('steps over which the learning rate rises from zero; then half a cosine to zero'),
+    loss: z
+      .enum(['dhn-nce', 'info-nce'])
+      .default('info-nce')
+      .describe(
+        'contrastive loss; in both, a text that is true of an image is never its negative, whoever it was drawn for',
+      ),
+    temperature: z
+      .number()
+      .positive()
+      .max(10)
+      .default(0.1)
+      .describe('divides the cosines; saved as the scale of the network'),
+    hardness: weight()
+      .default(0.15)
+      .describe('dhn-nce: how much more the hardest negatives count (MedCLIP-SAM: 0.15)'),
+    ema: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.99)
+      .describe('decay a step of averaged weights, which are the result; 0 keeps the last ones'),
+    gradClip: weight().default(1).describe('largest L2 norm of all gradients together; 0 is off'),
+    checkpointEverySteps: countFrom1()
+      .default(100)
+      .describe('steps between saved states; at most this much is lost by a kill'),
+    logEverySteps: countFrom1().default(20).describe('steps between lines of metrics'),
+    // Kidneys and other classes are named by their side: no mirroring unless asked for.
+    augmentation: augmentation({ flipHorizontal: 0 }),
+  })
+  .describe('Training of a small CLIP on image-level labels');

@@ -1,0 +1,60 @@
+// Batches of images with texts that are true of them. Images are kept at the network's input size, 8 bits, and changed at random.
+// Shapes: B images, K texts drawn for each, S input side.
+
+import { type AugmentOptions, augment } from '../../imaging/augment.ts';
+import { normaliseInto } from '../../imaging/normalise.ts';
+import type { Image } from '../../imaging/types.ts';
+import { CLIP_NORMALISATION } from '../../models/clip/index.ts';
+import type { Random } from '../../util/random.ts';
+import type { ImageFacts } from './facts.ts';
+import { claimsOf, drawTexts, isTrueOf } from './texts.ts';
+
+export type FactImage = {
+  /** S x S, the whole image stretched. */
+  readonly image: Image;
+  readonly facts: ImageFacts;
+};
+
+export type PairBatch = {
+  /** [B, 3, S, S], normalised. */
+  readonly planes: Float32Array<ArrayBuffer>;
+  /** At most B K, none twice. */
+  readonly texts: readonly string[];
+  /** [B, texts], rows first: 1 where the text is true of the image. */
+  readonly truth: Float32Array<ArrayBuffer>;
+};
+
+export type PairBatchOptions = {
+  readonly textsPerImage: number;
+  /** Part of the images that are changed at all. */
+  readonly changed: number;
+  readonly augmentation: AugmentOptions;
+};
+
+/** A batch of these images; every random choice comes from `random`. */
+export function makePairBatch(
+  chosen: readonly FactImage[],
+  { textsPerImage, changed, augmentation }: PairBatchOptions,
+  random: Random,
+): PairBatch {
+  const side = chosen[0]?.image.width ?? 0;
+  const size = 3 * side * side;
+  const planes = new Float32Array(chosen.length * size);
+  const statements = new Map<string, readonly string[]>();
+  for (const [i, { image, facts }] of chosen.entries()) {
+    const stream = random.fork(`image ${i}`);
+    const seen = stream.chance(changed) ? augment({ image, masks: [] }, stream, augmentation).image : image;
+    const data = planes.subarray(i * size, (i + 1) * size);
+    normaliseInto({ data, width: side, height: side, x0: 0, y0: 0 }, seen, CLIP_NORMALISATION);
+    for (const { text, claims } of drawTexts(facts, textsPerImage, stream.fork('texts')))
+      statements.set(text, claims);
+  }
+  const drawn = [...statements].map(([text, claims]) => ({ text, claims }));
+  const truth = Float32Array.from(
+    chosen.flatMap(({ facts }) => {
+      const known = claimsOf(facts);
+      return drawn.map((statement) => (isTrueOf(statement, known) ? 1 : 0));
+    }),
+  );
+  return { planes, texts: drawn.map(({ text }) => text), truth };
+}

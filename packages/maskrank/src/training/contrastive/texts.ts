@@ -1,0 +1,123 @@
+// Texts that are true of an image, from its image-level labels, in several wordings. A text carries what it claims, so that one
+// can tell whether it is also true of another image: then it is no negative for that image, though it was drawn for this one.
+// Not here: the labels (facts.ts), the loss (loss.ts).
+
+import type { Random } from '../../util/random.ts';
+import type { ImageFacts } from './facts.ts';
+
+/** A single claim, such as `class=liver`, `modality=ct`, `no=lesion`, `pathology=benign`. */
+export type Claim = string;
+
+export type Statement = {
+  readonly text: string;
+  /** The text is true of an image that all of these are true of. */
+  readonly claims: readonly Claim[];
+};
+
+/** Everything that labels claim of an image. */
+export function claimsOf({ modality, present, missing, tags }: ImageFacts): ReadonlySet<Claim> {
+  return new Set([
+    `modality=${modality}`,
+    ...present.map(({ name }) => `class=${name}`),
+    ...missing.map(({ name }) => `no=${name}`),
+    ...Object.entries(tags).map(([name, value]) => `${name}=${value}`),
+  ]);
+}
+
+/** Whether a text is true of an image with these claims. */
+export const isTrueOf = ({ claims }: Statement, known: ReadonlySet<Claim>): boolean =>
+  claims.every((claim) => known.has(claim));
+
+/** Ways to say that `what` is in an image; those with the modality claim it too. */
+const SHOWING: readonly {
+  readonly says: (what: string, modality: string) => string;
+  readonly named: boolean;
+}[] = [
+  { says: (what) => what, named: false },
+  { says: (what) => `the ${what}`, named: false },
+  { says: (what) => `an image of the ${what}`, named: false },
+  { says: (what) => `there is ${what}`, named: false },
+  { says: (what, modality) => `${modality} showing ${what}`, named: true },
+  { says: (what, modality) => `${what} in ${modality}`, named: true },
+  { says: (what, modality) => `a ${modality} image with ${what}`, named: true },
+];
+
+const LACKING: readonly ((what: string, modality: string) => string)[] = [
+  (what) => `no ${what}`,
+  (what, modality) => `${modality} without ${what}`,
+  (what, modality) => `a ${modality} image with no ${what}`,
+];
+
+const TAGGED: readonly ((value: string, modality: string) => string)[] = [
+  (value, modality) => `${value} ${modality}`,
+  (value, modality) => `${modality}: ${value}`,
+  (value, modality) => `a ${value} ${modality} image`,
+];
+
+/** Texts of one claim more than the modality: of a class, of a lack, of a tag, of a tag with a class. */
+function statementsOf({ modality, present, missing, tags }: ImageFacts): Statement[] {
+  const inModality = `modality=${modality}`;
+  const values = Object.entries(tags);
+  const shown = (what: string, claims: readonly Claim[]): Statement[] =>
+    SHOWING.map(({ says, named }) => ({
+      text: says(what, modality),
+      claims: named ? [inModality, ...claims] : claims,
+    }));
+  return [
+    ...present.flatMap(({ name, prompts = [] }) =>
+      [name, ...prompts].flatMap((what) => shown(what, [`class=${name}`])),
+    ),
+    ...present.flatMap(({ name }) =>
+      values.flatMap(([tag, value]) => shown(`${value} ${name}`, [`class=${name}`, `${tag}=${value}`])),
+    ),
+    ...missing.flatMap(({ name }) =>
+      LACKING.map((says) => ({ text: says(name, modality), claims: [inModality, `no=${name}`] })),
+    ),
+    ...values.flatMap(([tag, value]) =>
+      TAGGED.map((says) => ({ text: says(value, modality), claims: [inModality, `${tag}=${value}`] })),
+    ),
+  ];
+}
+
+/** A list of several classes in one text. */
+function together({ modality, present }: ImageFacts, random: Random): Statement {
+  const some = random.shuffle(present).slice(0, random.int(2, Math.min(5, present.length + 1) + 1));
+  const names = some.map(({ name }) => name);
+  const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+  return {
+    text: `${modality} showing ${list}`,
+    claims: [`modality=${modality}`, ...names.map((name) => `class=${name}`)],
+  };
+}
+
+/** How often several classes are told together where there are several. */
+const TOGETHER = 0.15;
+
+/** Groups of texts that claim the same, each drawn as often as another: wordings do not outvote what is said. */
+function byClaims(statements: readonly Statement[]): Statement[][] {
+  const groups = new Map<string, Statement[]>();
+  for (const statement of statements) {
+    const key = statement.claims.filter((claim) => !claim.startsWith('modality=')).join('|');
+    groups.set(key, [...(groups.get(key) ?? []), statement]);
+  }
+  return [...groups.values()];
+}
+
+/** `count` true texts of an image: what they claim differs as far as the labels allow. Empty without a label. */
+export function drawTexts(facts: ImageFacts, count: number, random: Random): Statement[] {
+  const groups = byClaims(statementsOf(facts));
+  if (groups.length === 0) return [];
+  const order = random.shuffle(groups);
+  return Array.from({ length: count }, (_, i) => {
+    if (facts.present.length > 1 && random.chance(TOGETHER)) return together(facts, random);
+    return random.choice(order[i % order.length] as Statement[]);
+  });
+}
+
+/** Every word that texts of these images may have: what a vocabulary is made from. */
+export function* allTexts(images: Iterable<ImageFacts>): Generator<string> {
+  for (const facts of images) {
+    for (const { text } of statementsOf(facts)) yield text;
+    yield `${facts.modality} showing , and`;
+  }
+}

@@ -1,0 +1,125 @@
+// Training of a CLIP on images with texts: AdamW, a rise and half a cosine, averaged weights. Exactly resumable. The scale of the
+// logits is the temperature, not learned. Not here: labels to texts (facts.ts, texts.ts), reading data (pipeline).
+
+import { fromTypedArray, noGrad, optim, type Tensor, tidy } from '@maskrank/torch';
+import { type Clip, tokenIds, type WordPiece } from '../../models/clip/index.ts';
+import type { Config } from '../../run/config.ts';
+import { type LoopOptions, runLoop, type StepReport } from '../loop.ts';
+import { batchOf, seedEngine, stepStream } from '../streams.ts';
+import { averageInto, copies, copyInto } from '../weights.ts';
+import { type FactImage, makePairBatch, type PairBatch, type PairBatchOptions } from './batch.ts';
+import { pairLoss } from './loss.ts';
+
+const STAGE = 'pretraining';
+
+export type PretrainOptions = {
+  readonly model: Clip;
+  readonly tokenizer: WordPiece;
+  readonly images: readonly FactImage[];
+  readonly batch: PairBatchOptions;
+  readonly config: Config['pretraining'];
+  readonly seed: number;
+  readonly loop: Pick<LoopOptions, 'statePath' | 'header' | 'rerun' | 'metrics' | 'signal' | 'onProgress'>;
+};
+
+/** Optimiser steps of a training on so many images. */
+export function pretrainSteps({ steps, epochs, batchSize }: Config['pretraining'], images: number): number {
+  return steps ?? epochs * Math.max(1, Math.ceil(images / batchSize));
+}
+
+/** Trains to the end; returns the steps done. The model then holds the averaged weights. */
+export async function pretrain(options: PretrainOptions): Promise<number> {
+  const { model, images, config, seed } = options;
+  noGrad(() => model.logit_scale.fill_(Math.log(1 / config.temperature)));
+  const named = [...model.namedParameters()].filter(([name]) => name !== 'logit_scale');
+  const trained = new Map<string, Tensor>(named);
+  const optimizer = new optim.AdamW(named, {
+    learningRate: config.learningRate,
+    weightDecay: config.weightDecay,
+  });
+  const totalSteps = pretrainSteps(config, images.length);
+  const schedule = optim.schedules.warmUp({
+    steps: config.warmUpSteps,
+    after: optim.schedules.cosine({ total: totalSteps }),
+  });
+  const average = config.ema > 0 ? copies(trained) : undefined;
+
+  const takeStep = (step: number): StepReport => {
+    const start = performance.now();
+    const random = stepStream(seed, STAGE, step);
+    const chosen = batchOf(seed, STAGE, step, config.batchSize, images.length);
+    const batch = makePairBatch(
+      chosen.map((i) => images[i] as FactImage),
+      options.batch,
+      random,
+    );
+    const data = performance.now() - start;
+    seedEngine(seed, STAGE, step);
+    optimizer.scaleLearningRate(schedule(step));
+    const { loss, ms } = tidy(() => update(options, batch, optimizer, trained));
+    // At the beginning an average of many steps would be mostly the random start.
+    if (average) averageInto(average, trained, Math.min(config.ema, (1 + step) / (10 + step)));
+    return {
+      losses: { total: loss },
+      ms: { data, ...ms },
+      images: chosen.length,
+      learningRate: config.learningRate * schedule(step),
+      epoch: ((step + 1) * config.batchSize) / images.length,
+    };
+  };
+
+  try {
+    const steps = await runLoop(
+      {
+        ...options.loop,
+        label: 'pretraining',
+        stage: STAGE,
+        totalSteps,
+        state: { parameters: trained, optimizer, ...(average && { extra: { average } }) },
+        checkpointEverySteps: config.checkpointEverySteps,
+        logEverySteps: config.logEverySteps,
+      },
+      takeStep,
+    );
+    if (average) copyInto(trained, average);
+    return steps;
+  } finally {
+    optimizer.disposeState();
+    for (const tensor of average?.values() ?? []) tensor.dispose();
+  }
+}
+
+/** Forward, backward and update of one batch. */
+function update(
+  { model, tokenizer, config }: PretrainOptions,
+  { planes, texts, truth }: PairBatch,
+  optimizer: optim.AdamW,
+  trained: ReadonlyMap<string, Tensor>,
+): { readonly loss: number; readonly ms: Readonly<Record<string, number>> } {
+  const { context } = model.config.text;
+  const { imageSize } = model.config.vision;
+  const start = performance.now();
+  model.train();
+  const count = planes.length / (3 * imageSize * imageSize);
+  const images = fromTypedArray(planes, [count, 3, imageSize, imageSize], { device: model.device });
+  const ids = tokenIds(
+    texts.map((text) => tokenizer.encode(text, context)),
+    model.device,
+  );
+  const loss = pairLoss(model.encodeImage(images), model.encodeText(ids), truth, {
+    kind: config.loss,
+    temperature: config.temperature,
+    hardness: config.hardness,
+  });
+  const forward = performance.now();
+  loss.backward();
+  const backward = performance.now();
+  if (config.gradClip > 0) optim.clipGradNorm(trained.values(), config.gradClip);
+  optimizer.step();
+  optimizer.zeroGrad();
+  const end = performance.now();
+  return {
+    loss: loss.item(),
+    ms: { forward: forward - start, backward: backward - forward, optimiser: end - backward },
+  };
+}
