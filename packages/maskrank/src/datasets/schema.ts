@@ -24,6 +24,8 @@ export const DatasetClassSchema = z.strictObject({
   name: Text,
   /** Phrases that name the class to a vision-language model, most specific first. */
   prompts: z.array(Text).exactOptional(),
+  /** What a visual question answering model is asked about the class; without it a template is. */
+  question: Text.exactOptional(),
   /** Largest number of separate regions that make sense (2 for lungs); automatic prompts keep at most as many. */
   maxComponents: z.int().min(1).exactOptional(),
 });

@@ -36,7 +36,13 @@ export interface AnswerProvider {
 /** Something that a language model or a card says about a class in general. */
 export type Knowledge = { readonly text: string; readonly source: TextSource };
 
-export type KnowledgeSubject = { readonly className: string; readonly modality: string };
+export type KnowledgeSubject = {
+  readonly className: string;
+  /** The dataset's word for what its images are. */
+  readonly modality: string;
+  /** The class's phrases in the dataset file: they tell which organ a `lesion` is in. */
+  readonly prompts?: readonly string[] | undefined;
+};
 
 /** Knows classes; asked once a class, not once an image. */
 export interface KnowledgeProvider {
