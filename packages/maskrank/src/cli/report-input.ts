@@ -169,12 +169,13 @@ function proposalsOf(
     round?: RoundSummary;
   }[]) {
     if (round === undefined) continue;
-    const { identical, oversized, undecided } = round;
+    const { identical, oversized, undecided, headroom } = round;
     rounds.set(round.round, {
       round: round.round,
       cases: round.units,
       skipped: { identical, oversized, undecided },
       disagreementPx: round.medianRegionPx,
+      ...(headroom && { oracleHeadroom: headroom.best, meanHeadroom: headroom.mean }),
     });
   }
   if (rounds.size === 0) return {};

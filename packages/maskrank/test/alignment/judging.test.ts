@@ -159,6 +159,28 @@ describe('judge', () => {
     expect(store.size).toBe(0);
   });
 
+  it('records what the candidates offered above the current mask, of those shown, where the truth is known', () => {
+    const order = { order: [0, 1, 2, 3] };
+    const dices: Record<string, number[]> = { a: [0.5, 0.7, 0.4, 0.6], b: [0.2, 0.8, 0.8, 0.8] };
+    const knowing = Object.assign(new Fake(() => order), {
+      agreement: ({ caseId }: Question) => dices[caseId] as number[],
+    });
+    const [a, b] = [
+      { ...proposal('a', 4), current: 0 },
+      { ...proposal('b', 4), current: 1 },
+    ];
+    const headroomOf = (list: Proposal[], annotator: Annotator = knowing) =>
+      judge(list, { annotator, store: null, round: 0, betas, skip }).counts.headroom;
+    expect(headroomOf([a])?.best).toBeCloseTo(0.2, 12);
+    expect(headroomOf([a])?.mean).toBeCloseTo(0.05, 12);
+    expect(headroomOf([b])).toMatchObject({ best: 0, mean: expect.closeTo(-0.15, 12) });
+    expect(headroomOf([a, b])).toMatchObject({ best: expect.closeTo(0.1), mean: expect.closeTo(-0.05) });
+    // not shown; no current mask among the candidates; nobody who knows
+    expect(headroomOf([{ ...proposal('a', 1), current: 0 }])).toBeUndefined();
+    expect(headroomOf([proposal('a', 4)])).toBeUndefined();
+    expect(headroomOf([a], new Fake(() => order))).toBeUndefined();
+  });
+
   it('keeps to the edges of what is skipped', () => {
     const annotator = new Fake(() => ({ order: [0, 1, 2, 3] }));
     const countsAt = (regionPx: number) =>

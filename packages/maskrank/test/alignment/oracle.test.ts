@@ -44,6 +44,15 @@ describe('the virtual annotator', () => {
       for (const q of cases.slice(0, 50)) expect(oracle({ kind }).judge(q)).toEqual({ order: best });
   });
 
+  it('knows the Dice of each candidate, whatever mistakes it makes', () => {
+    const mistaken = oracle({ kind: 'rating', noise: 1, randomOrders: 1 }).agreement(question());
+    for (const [k, dice] of [16 / 18, 4 / 12, 1, 12 / 16].entries())
+      expect(mistaken[k]).toBeCloseTo(dice, 12);
+    const nothing = row(...truth.data.map(() => 0));
+    const empty = oracle({ truth: () => nothing }).agreement(question({ candidates: [nothing, truth] }));
+    expect(empty).toEqual([1, 0]);
+  });
+
   it('without noise grades by the bins', () => {
     expect(oracle({ kind: 'rating' }).judge(question())).toEqual({ grades: [4, 1, 4, 3] });
   });

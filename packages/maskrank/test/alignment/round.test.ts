@@ -1,12 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fromTypedArray, memory, tidy } from '@maskrank/torch';
+import { cat, fromTypedArray, memory, tidy } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
 import { writeSafetensors } from '@maskrank/torch/io';
 import { afterAll, describe, expect, it } from 'vitest';
 import { logitsOf } from '../../src/alignment/policy.ts';
 import { candidateMask, candidatesHash, regionSize } from '../../src/alignment/proposals/candidates.ts';
+import { type CandidateGenerator, currentMask } from '../../src/alignment/proposals/generators.ts';
 import {
   type Proposal,
   propose,
@@ -62,6 +63,25 @@ describe('propose', () => {
     }
   });
 
+  it('says which candidate is the current mask, where one is', () => {
+    const some = units.slice(0, 2);
+    const currents = (generator: RoundOptions['options']['generator'], change = {}) =>
+      propose(some, options({ options: { ...toyAlignment().proposals, ...change, generator } })).map(
+        (p) => p.current,
+      );
+    expect(currents('dropout')).toEqual([0, 0]);
+    const last: CandidateGenerator = (context) => {
+      const mask = currentMask(context);
+      return cat([mask.logicalNot(), mask.logicalNot(), mask.logicalNot(), mask], 1);
+    };
+    expect(currents(last)).toEqual([3, 3]);
+    const none: CandidateGenerator = (context) => {
+      const other = currentMask(context).logicalNot();
+      return cat([other, other, other, other], 1);
+    };
+    expect(currents(none)).toEqual([undefined, undefined]);
+  });
+
   it('draws from streams of seed and round: the same again, others elsewhere, whatever was drawn before', () => {
     const hashes = (change: Partial<RoundOptions> = {}) => propose(units, options(change)).map((p) => p.hash);
     const wide = { ...toyAlignment().proposals, dropoutProbability: 0.9 };
@@ -105,8 +125,16 @@ describe('the round file', () => {
     await write(path);
     const read = await readRound(path, { header, rerun });
     expect(read?.proposals).toEqual(proposals);
+    expect(read?.proposals[0]?.current).toBe(0);
     expect(read?.facts).toEqual({ round: 3, generator: 'dropout' });
     expect((await readRound(path, null))?.proposals).toEqual(proposals); // a reader that does not care
+  });
+
+  it('keeps that no candidate is the current mask', async () => {
+    const path = fresh();
+    const without = proposals.map(({ current: _, ...rest }) => rest);
+    await write(path, without);
+    expect((await readRound(path, null))?.proposals).toStrictEqual(without);
   });
 
   it('of no proposals is read as none', async () => {

@@ -91,6 +91,7 @@ describe('the chain by its commands', () => {
     expect(rounds).toEqual(['round-000.safetensors', 'round-001.safetensors']);
     const html = readFileSync(join(run, 'report.html'), 'utf8');
     expect(html).toContain('oracle');
+    expect(html).toContain('Best of four'); // what the candidates of each round offered
     expect(html.match(/data:image\/png/g)?.length).toBeGreaterThan(20);
   }, 240_000);
 

@@ -22,4 +22,6 @@ export type Annotator = {
   readonly name: string;
   /** Undefined: this annotator has no answer (a person who has not come to it yet). */
   readonly judge: (question: Question) => Answer | undefined;
+  /** Dice of each candidate with the truth, where the annotator holds it. Only recorded: nothing learns from it. */
+  readonly agreement?: (question: Question) => readonly number[];
 };

@@ -69,10 +69,9 @@ export class OracleAnnotator implements Annotator {
   }
 
   judge(question: Question): Answer {
-    const { kind, noise, randomOrders, ratingBins, seed, truth } = this.#options;
+    const { kind, noise, randomOrders, ratingBins, seed } = this.#options;
     const random = new Random(`${seed}/annotator/${question.round}/${question.caseId}/${question.classId}`);
-    const target = truth(question.caseId, question.classId);
-    const ious = question.candidates.map((candidate) => maskIou(candidate, target));
+    const ious = this.#ious(question);
     const order = bestFirst(ious);
     if (random.next() < randomOrders) return { order: random.shuffle(order) };
     const mistaken = random.next() < noise;
@@ -82,5 +81,15 @@ export class OracleAnnotator implements Annotator {
     }
     // best-only uses the first place alone; the judgement itself is the same order
     return { order: mistaken ? swapNeighbours(order, random) : order };
+  }
+
+  /** Dice, without mistakes. */
+  agreement(question: Question): number[] {
+    return this.#ious(question).map((iou) => (2 * iou) / (1 + iou));
+  }
+
+  #ious({ caseId, classId, candidates }: Question): number[] {
+    const target = this.#options.truth(caseId, classId);
+    return candidates.map((candidate) => maskIou(candidate, target));
   }
 }

@@ -2,7 +2,7 @@
 // objective and best-only start here.
 
 import type { JsonlStore } from '../../run/jsonl.ts';
-import type { Annotator, Answer } from '../annotators/annotator.ts';
+import type { Annotator, Answer, Question } from '../annotators/annotator.ts';
 import { type Betas, bestFirst, rankingCoefficients, ratingCoefficients } from '../coefficients.ts';
 import { candidateMask } from '../proposals/candidates.ts';
 import type { Proposal } from '../proposals/round.ts';
@@ -27,6 +27,16 @@ export type RoundCounts = {
   readonly undecided: number;
   /** The annotator has not answered. */
   readonly unanswered: number;
+  /** What the candidates offered, where the annotator holds the truth. */
+  readonly headroom?: Headroom;
+};
+
+/** Dice above the current mask, means over the units that were shown to the annotator and hold their current mask. */
+export type Headroom = {
+  /** Of the best of a unit's candidates, 0..1. */
+  readonly best: number;
+  /** Of the mean of a unit's candidates; below 0 where most are worse. */
+  readonly mean: number;
 };
 
 export type SkipOptions = { readonly minRegionPx: number; readonly maxRegionFraction: number };
@@ -52,13 +62,16 @@ export function judge(
   const { annotator, store, round, betas, skip } = options;
   const counts = { active: 0, identical: 0, oversized: 0, undecided: 0, unanswered: 0 };
   const judged: Judged[] = [];
+  const offered: Headroom[] = [];
   for (const proposal of proposals) {
     const { caseId, classId, candidates, regionPx, hash } = proposal;
     if (regionPx < skip.minRegionPx) counts.identical += 1;
     else if (regionPx > skip.maxRegionFraction * candidates.width * candidates.height) counts.oversized += 1;
     else {
       const known = store?.get(ratingKey({ case: caseId, class: classId, proposals: hash }));
-      const answer = known !== undefined ? answerOf(known) : ask(proposal, annotator, store, round);
+      const question = questionOf(proposal, round);
+      const answer = known !== undefined ? answerOf(known) : ask(question, annotator, store);
+      offered.push(...headroomOf(proposal, annotator.agreement?.(question)));
       if (answer === undefined) counts.unanswered += 1;
       else {
         const { coefficients, order } = interpret(answer, betas);
@@ -70,26 +83,40 @@ export function judge(
       }
     }
   }
-  return { judged, counts };
+  if (offered.length === 0) return { judged, counts };
+  const headroom = { best: mean(offered.map(({ best }) => best)), mean: mean(offered.map((o) => o.mean)) };
+  return { judged, counts: { ...counts, headroom } };
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function questionOf({ caseId, classId, candidates, hash }: Proposal, round: number): Question {
+  const masks = candidates.bits.map((_, k) => candidateMask(candidates, k));
+  return { caseId, classId, round, candidates: masks, proposalsHash: hash };
+}
+
+/** Nothing where the truth or the current mask is not known. */
+function headroomOf({ current }: Proposal, agreement: readonly number[] | undefined): Headroom[] {
+  if (agreement === undefined || current === undefined) return [];
+  const own = agreement[current] as number;
+  return [{ best: Math.max(...agreement) - own, mean: mean(agreement) - own }];
 }
 
 function ask(
-  proposal: Proposal,
+  question: Question,
   annotator: Annotator,
   store: JsonlStore<RatingLine> | null,
-  round: number,
 ): Answer | undefined {
-  const { caseId, classId, candidates, hash } = proposal;
   const start = performance.now();
-  const masks = candidates.bits.map((_, k) => candidateMask(candidates, k));
-  const answer = annotator.judge({ caseId, classId, round, candidates: masks, proposalsHash: hash });
+  const answer = annotator.judge(question);
   if (answer === undefined) return undefined;
   const line = ratingLine(
     {
-      case: caseId,
-      class: classId,
-      round,
-      proposals: hash,
+      case: question.caseId,
+      class: question.classId,
+      round: question.round,
+      proposals: question.proposalsHash,
       annotator: annotator.name,
       elapsedMs: Math.round(performance.now() - start),
       at: new Date().toISOString(),

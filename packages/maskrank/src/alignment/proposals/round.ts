@@ -13,7 +13,7 @@ import { Random } from '../../util/random.ts';
 import { CANDIDATES } from '../coefficients.ts';
 import { type AlignUnit, forChunks, type PolicyOptions } from '../policy.ts';
 import { type Candidates, candidatesHash, packCandidates, regionSize } from './candidates.ts';
-import { type GeneratorContext, type GeneratorOptions, generate } from './generators.ts';
+import { currentMask, type GeneratorContext, type GeneratorOptions, generate } from './generators.ts';
 
 /** The proposals of one unit. */
 export type Proposal = {
@@ -26,6 +26,8 @@ export type Proposal = {
   readonly regionPx: number;
   /** Content hash of the candidates. */
   readonly hash: string;
+  /** Index of the candidate that is the policy's own mask, where one is. */
+  readonly current?: number;
 };
 
 export type RoundOptions = {
@@ -64,7 +66,7 @@ export function propose(units: readonly AlignUnit[], o: RoundOptions): Proposal[
         random,
         ...(embedView === undefined ? {} : { embedView }),
       };
-      proposals.push(...unpack(chunk, generate(o.options.generator, context), context.heads, imageSize));
+      proposals.push(...unpack(chunk, generate(o.options.generator, context), context));
       o.onProgress?.(start + chunk.length, units.length);
     },
     o.signal,
@@ -72,21 +74,32 @@ export function propose(units: readonly AlignUnit[], o: RoundOptions): Proposal[
   return proposals;
 }
 
-function unpack(units: readonly AlignUnit[], masks: Tensor, heads: Tensor, side: number): Proposal[] {
+function unpack(units: readonly AlignUnit[], masks: Tensor, context: GeneratorContext): Proposal[] {
   const bytes = masks.toTypedArray() as Uint8Array; // [B, K, S, S]
-  const picked = heads.toTypedArray() as BigInt64Array;
+  const own = currentMask(context).toTypedArray() as Uint8Array; // [B, 1, S, S]
+  const picked = context.heads.toTypedArray() as BigInt64Array;
+  const side = context.imageSize;
   const size = CANDIDATES * side * side;
   return units.map(({ caseId, classId }, i) => {
     const candidates = packCandidates(bytes.subarray(i * size, (i + 1) * size), CANDIDATES, side, side);
-    return {
-      caseId,
-      classId,
-      candidates,
-      head: Number(picked[i]),
-      regionPx: regionSize(candidates),
+    const current = packCandidates(own.subarray(i * side * side, (i + 1) * side * side), 1, side, side);
+    return proposalOf(caseId, classId, candidates, Number(picked[i]), {
       hash: candidatesHash(candidates),
-    };
+      current: candidates.bits.findIndex((bits) => Buffer.compare(bits, current.bits[0]!) === 0),
+    });
   });
+}
+
+/** `current` as stored: below 0 where no candidate is the policy's own mask. */
+function proposalOf(
+  caseId: string,
+  classId: number,
+  candidates: Candidates,
+  head: number,
+  { hash, current }: { readonly hash: string; readonly current: number },
+): Proposal {
+  const facts = { caseId, classId, candidates, head, regionPx: regionSize(candidates), hash };
+  return current < 0 ? facts : { ...facts, current };
 }
 
 /** RUN/proposals/round-003.safetensors */
@@ -109,7 +122,8 @@ export async function writeRound(
   }
   const tensors = new Map<string, TensorData>([
     ['candidates', { dtype: 'U8', shape: [proposals.length, bits.length, bytes], data }],
-    ['heads', { dtype: 'I32', shape: [proposals.length], data: Int32Array.from(proposals, (p) => p.head) }],
+    ['heads', integers(proposals.map((p) => p.head))],
+    ['current', integers(proposals.map((p) => p.current ?? -1))],
   ]);
   const units = proposals.map(({ caseId, classId, hash }) => [caseId, classId, hash]);
   await mkdir(dirname(path), { recursive: true });
@@ -120,6 +134,12 @@ export async function writeRound(
     facts: JSON.stringify(facts),
   });
 }
+
+const integers = (values: readonly number[]): TensorData => ({
+  dtype: 'I32',
+  shape: [values.length],
+  data: Int32Array.from(values),
+});
 
 /** Reads a round back; undefined when there is none. Throws DataError when it is stale or damaged. */
 export async function readRound(
@@ -154,14 +174,8 @@ export async function readRound(
         throw new DataError(
           `${path}: the candidates of case ${caseId}, class ${classId} are not those that were written (their hash is not ${hash}): the file is damaged. Delete it and make it anew: maskrank propose`,
         );
-      return {
-        caseId,
-        classId,
-        candidates,
-        head: Number(heads.data[i]),
-        regionPx: regionSize(candidates),
-        hash,
-      };
+      const current = Number(tensors.get('current')?.data[i] ?? -1); // files of before did not say
+      return proposalOf(caseId, classId, candidates, Number(heads.data[i]), { hash, current });
     },
   );
   return { proposals, facts: JSON.parse(metadata.facts ?? '{}') };

@@ -109,7 +109,7 @@ export type RoundFacts = {
   readonly cases: number;
   /** Left out, by reason: identical candidates, region under 16 px, region over 30 %. */
   readonly skipped?: Readonly<Record<string, number>>;
-  /** Dice (0..1) of the best candidate less that of the current mask, mean; needs ground truth. */
+  /** Dice (0..1) of the best candidate less that of the current mask, mean over the sets shown; needs ground truth. */
   readonly oracleHeadroom?: number;
   /** Dice (0..1) of the mean candidate less that of the current mask. */
   readonly meanHeadroom?: number;

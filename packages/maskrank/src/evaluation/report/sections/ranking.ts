@@ -85,13 +85,13 @@ function rounds(all: readonly RoundFacts[]): Html | false {
         sort: (round) => (round.skipped === undefined ? undefined : skippedIn(round)),
       },
       ...optional(
-        'Best',
+        'Best of four',
         'Dice points',
         (round) => round.oracleHeadroom,
         (value) => points(value),
       ),
       ...optional(
-        'Mean',
+        'Mean of four',
         'Dice points',
         (round) => round.meanHeadroom,
         (value) => points(value),
@@ -117,7 +117,7 @@ function rounds(all: readonly RoundFacts[]): Html | false {
     ],
     rows: all,
     freeze: true,
-  })}${all.some((round) => round.oracleHeadroom !== undefined) && html`<p class="fine">Best and mean: Dice of the best and of the average candidate less Dice of the current mask. What the best offers in one round does not predict the gain of the run, since rounds compound.</p>`}`;
+  })}${all.some((round) => round.oracleHeadroom !== undefined) && html`<p class="fine">Best of four: how far the best candidate lies above the current mask, in Dice points, mean over the sets that were shown to the annotator. It is what one round offers to a model that could simply take the best. Mean of four: the same for the average candidate; below zero, most are worse than the current mask. Both are measured with the hidden masks, which only the virtual annotator holds; nothing learns from them. A large offer does not predict a large gain, since small ones compound over the rounds; a best near zero leaves nothing to rank.</p>`}`;
 }
 
 function reasons(all: readonly RoundFacts[]): Html | false {
