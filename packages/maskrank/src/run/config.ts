@@ -7,6 +7,7 @@ import { alignment, scoring } from './config/alignment.ts';
 import { evaluation } from './config/evaluation.ts';
 import { data, model, prompts } from './config/inputs.ts';
 import { pretraining } from './config/pretraining.ts';
+import { clip, crf, regions, saliency, text } from './config/prompting.ts';
 import { training } from './config/training.ts';
 
 /** Whole configuration; `configSchema.parse({})` gives every default. */
@@ -31,6 +32,11 @@ export const configSchema = z
     data: data.prefault({}),
     model: model.prefault({}),
     prompts: prompts.prefault({}),
+    clip: clip.prefault({}),
+    saliency: saliency.prefault({}),
+    crf: crf.prefault({}),
+    regions: regions.prefault({}),
+    text: text.prefault({}),
     pretraining: pretraining.prefault({}),
     training: training.prefault({}),
     alignment: alignment.prefault({}),

@@ -82,7 +82,7 @@ export class Lock {
       try {
         return Lock.acquire(path, options);
       } catch (error) {
-        if (!(error instanceof UsageError) || Date.now() > until) throw error;
+        if (!(error instanceof InUseError) || Date.now() > until) throw error;
       }
       // Uneven, so that those who wait do not meet again and again.
       await sleep(pauseMs * (0.5 + Math.random()));

@@ -1,0 +1,151 @@
+// The text of every prompt: answers about an image, asked once, and knowledge of a class, the same for all of its cases. What was
+// answered before to the same question by the same provider is taken from the lines that are there, so that other settings for
+// saliency never ask again. Not here: who answers (providers.ts), what becomes of texts (text-features.ts).
+
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { parseArtefact } from '../../datasets/artefact.ts';
+import type { UnlabelledCase } from '../../datasets/cases.ts';
+import type { DatasetClass } from '../../datasets/schema.ts';
+import type { PromptLine } from '../../prompting/prompt-store.ts';
+import { tidyText } from '../../prompting/text/parts.ts';
+import { questionFor } from '../../prompting/text/questions.ts';
+import type { AnswerProvider, KnowledgeProvider, TextSource } from '../../prompting/text/types.ts';
+import { UnansweredError } from '../../prompting/text/unanswered.ts';
+import { readJson, writeJson } from '../../run/files.ts';
+import { canonicalJson } from '../../run/resolve.ts';
+import type { RunFolder } from '../../run/run-folder.ts';
+
+/** A text and where it came from, as a line's provenance keeps it. */
+export type SourcedText = {
+  readonly text: string;
+  readonly source: TextSource & { readonly identity: string };
+};
+
+/** What a case and class are told besides places. */
+export type LineText = {
+  /** Null where nobody was asked; `text` '' where nobody answered (the source says why). */
+  readonly answer: SourcedText | null;
+  readonly knowledge: SourcedText | null;
+};
+
+const hash = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
+
+/** What an answer depends on. */
+export const answerIdentity = (provider: AnswerProvider, question: string): string =>
+  hash({ provider: provider.identity, question });
+
+const recordSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  /** By class: what it was described by and how. */
+  knowledge: z.record(
+    z.string(),
+    z.strictObject({
+      className: z.string(),
+      text: z.string(),
+      source: z.looseObject({ provider: z.string(), identity: z.string() }),
+    }),
+  ),
+});
+
+/** RUN/knowledge.json: what the classes are described by. */
+export const knowledgePath = (dir: string): string => join(dir, 'knowledge.json');
+
+/**
+ * The knowledge of every class, by its id; classes that nobody knows are left out, with a warning. It is asked for once in a
+ * run and kept in RUN/knowledge.json: all parts of the work and every later command say the same.
+ */
+export async function gatherKnowledge(
+  provider: KnowledgeProvider,
+  { classes, modality }: { readonly classes: readonly DatasetClass[]; readonly modality: string },
+  {
+    run,
+    warn,
+    signal,
+  }: { readonly run: RunFolder; readonly warn: (text: string) => void; readonly signal: AbortSignal },
+): Promise<ReadonlyMap<number, SourcedText>> {
+  const known = new Map<number, SourcedText>();
+  for (const { id, name: className, prompts } of classes) {
+    const about = { className, modality, prompts };
+    const identity = hash({ provider: provider.identity, about });
+    const kept = readKnowledge(run.dir)[String(id)];
+    if (kept?.source.identity === identity) {
+      known.set(id, { text: kept.text, source: kept.source as SourcedText['source'] });
+      continue;
+    }
+    signal.throwIfAborted();
+    const found = await provider.knowledge(about, signal);
+    if (found === null) {
+      warn(`nobody knows the class '${className}' (${provider.name}): its prompts have no knowledge text`);
+      continue;
+    }
+    const own = { text: tidyText(found.text), source: { ...found.source, identity } };
+    known.set(id, await keepKnowledge(run, id, className, own));
+  }
+  return known;
+}
+
+function readKnowledge(dir: string): z.output<typeof recordSchema>['knowledge'] {
+  const path = knowledgePath(dir);
+  if (!existsSync(path)) return {};
+  return parseArtefact(readJson(path, 'knowledge of the classes'), recordSchema, path).knowledge;
+}
+
+/** Whoever comes first is believed: two parts of the work may have asked at the same time. */
+function keepKnowledge(
+  run: RunFolder,
+  id: number,
+  className: string,
+  own: SourcedText,
+): Promise<SourcedText> {
+  return run.exclusively(async () => {
+    const all = readKnowledge(run.dir);
+    const there = all[String(id)];
+    if (there?.source.identity === own.source.identity)
+      return { text: there.text, source: there.source as SourcedText['source'] };
+    await writeJson(knowledgePath(run.dir), {
+      schemaVersion: 1,
+      knowledge: { ...all, [String(id)]: { className, ...own } },
+    });
+    return own;
+  });
+}
+
+/** The answer about a case and class: from an earlier line where the same was asked, else from the provider. */
+export async function answerFor(
+  provider: AnswerProvider,
+  item: UnlabelledCase,
+  { cls, modality }: { readonly cls: DatasetClass; readonly modality: string },
+  earlier: readonly PromptLine[],
+  signal: AbortSignal,
+): Promise<SourcedText> {
+  const text = questionFor(cls, modality);
+  const identity = answerIdentity(provider, text);
+  const before = earlier.flatMap((line) => answerOf(line, identity) ?? []).at(0);
+  if (before !== undefined) return before;
+  const { id: caseId, imagePath } = item;
+  const question = { caseId, classId: cls.id, className: cls.name, imagePath, text };
+  try {
+    const answer = await provider.answer(question, signal);
+    return { text: tidyText(answer.text), source: { ...answer.source, identity } };
+  } catch (error) {
+    if (!(error instanceof UnansweredError)) throw error;
+    return { text: '', source: { provider: provider.name, unanswered: error.reason, identity } };
+  }
+}
+
+function answerOf({ text, provenance }: PromptLine, identity: string): SourcedText | undefined {
+  const source = provenance.answer as SourcedText['source'] | undefined;
+  return source?.identity === identity ? { text: text?.answer ?? '', source } : undefined;
+}
+
+/** The fields of a line. */
+export function textFields({ answer, knowledge }: LineText): Pick<PromptLine, 'text'> {
+  const text = {
+    ...(answer !== null && answer.text !== '' && { answer: answer.text }),
+    ...(knowledge !== null && knowledge.text !== '' && { knowledge: knowledge.text }),
+  };
+  return Object.keys(text).length > 0 ? { text } : {};
+}
