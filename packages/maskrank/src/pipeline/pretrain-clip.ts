@@ -187,12 +187,16 @@ async function loadImages(request: PretrainClipRequest, sources: readonly Source
   for (const { opened, item, facts } of known) {
     await safePoint(signal);
     const image = resize(await opened.loadImage(item), { width: side, height: side }, { filter: 'cubic' });
-    images.push({ image, facts: facts as ImageFacts });
+    images.push({ image, facts: facts as ImageFacts, hasNoSides: !namesSides(opened) });
     onProgress('reading images', images.length, known.length);
   }
   if (images.length === 0) throw new DataError('pretrain clip: no training case has an image-level label.');
   return images;
 }
+
+/** Whether a class is one of a pair: in a mirrored image its name would be wrong. */
+const namesSides = ({ dataset }: OpenDataset): boolean =>
+  dataset.classes.some(({ name }) => /\b(left|right)\b/i.test(name));
 
 function factsById({ dataset }: OpenDataset, tags: readonly string[]): Map<string, ImageFacts | undefined> {
   return new Map(dataset.cases.map((record) => [record.id, factsOf(record, dataset, tags)]));

@@ -108,6 +108,17 @@ const CLIP_TEXT: ClipTextConfig = {
   heads: 8,
 };
 
+const TINY_TEXT: BertTextConfig = {
+  kind: 'bert',
+  vocabulary: 2048,
+  context: 64,
+  positions: 64,
+  dim: 64,
+  depth: 2,
+  heads: 1,
+  mlpDim: 256,
+};
+
 export const CLIP_CONFIGS = {
   /** 196 million parameters. */
   biomedclip: {
@@ -132,16 +143,15 @@ export const CLIP_CONFIGS = {
     family: 'biomedclip',
     embedDim: 64,
     vision: { kind: 'timm-vit', imageSize: 112, patchSize: 8, dim: 128, depth: 4, heads: 2, mlpRatio: 3 },
-    text: {
-      kind: 'bert',
-      vocabulary: 2048,
-      context: 64,
-      positions: 64,
-      dim: 64,
-      depth: 2,
-      heads: 1,
-      mlpDim: 256,
-    },
+    text: TINY_TEXT,
+  },
+  /** 1.0 million parameters and a third of the places: what two busy cores train in minutes. */
+  'biomedclip-nano': {
+    name: 'biomedclip-nano',
+    family: 'biomedclip',
+    embedDim: 64,
+    vision: { kind: 'timm-vit', imageSize: 128, patchSize: 16, dim: 128, depth: 4, heads: 2, mlpRatio: 3 },
+    text: TINY_TEXT,
   },
   'clip-vit-b-16': {
     name: 'clip-vit-b-16',

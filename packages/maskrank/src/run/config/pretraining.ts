@@ -7,9 +7,11 @@ import { augmentation } from './training.ts';
 export const pretraining = z
   .strictObject({
     model: z
-      .enum(['biomedclip-tiny'])
-      .default('biomedclip-tiny')
-      .describe("the network: BiomedCLIP's code with small numbers, 112 px, 196 places"),
+      .enum(['biomedclip-nano', 'biomedclip-tiny'])
+      .default('biomedclip-nano')
+      .describe(
+        "the network, BiomedCLIP's code with small numbers: a map of 8 x 8 places from 128 px, or of 14 x 14 from 112 px, at four times the cost",
+      ),
     steps: countFrom1().nullable().default(null).describe('optimiser steps; none means epochs decide'),
     epochs: countFrom1().default(40).describe('passes over the training cases of all datasets together'),
     batchSize: z.int().min(2).default(48).describe('images a step'),
@@ -47,7 +49,6 @@ export const pretraining = z
       .default(100)
       .describe('steps between saved states; at most this much is lost by a kill'),
     logEverySteps: countFrom1().default(20).describe('steps between lines of metrics'),
-    // Kidneys and other classes are named by their side: no mirroring unless asked for.
-    augmentation: augmentation({ flipHorizontal: 0 }),
+    augmentation,
   })
   .describe('Training of a small CLIP on image-level labels');

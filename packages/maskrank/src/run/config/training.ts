@@ -3,37 +3,30 @@
 import { z } from 'zod';
 import { count, countFrom1, fraction, rate, weight } from './ranges.ts';
 
-/** Random changes of training images; how often an image is mirrored depends on what is learned. */
-export const augmentation = ({ flipHorizontal }: { readonly flipHorizontal: number }) =>
-  z
-    .strictObject({
-      probability: fraction().default(0.9).describe('part of the samples that are changed at all; 0 is off'),
-      flipHorizontal: fraction()
-        .default(flipHorizontal)
-        .describe('probability; 0 where left and right differ (a chest, an abdomen)'),
-      flipVertical: fraction().default(0).describe('probability'),
-      rotationDeg: z
-        .number()
-        .min(0)
-        .max(180)
-        .default(15)
-        .describe('largest rotation, degrees to either side'),
-      scale: z
-        .number()
-        .min(0)
-        .lt(1)
-        .default(0.2)
-        .describe('largest change of size as a part: 0.2 is 0.8 to 1.2'),
-      translation: z.number().min(0).lt(1).default(0.1).describe('largest shift as a part of the image side'),
-      brightness: fraction().default(0.2).describe('largest shift as a part of the value range'),
-      contrast: z.number().min(0).lt(1).default(0.25).describe('largest change of contrast as a part'),
-      gamma: z.number().min(0).lt(1).default(0.3).describe('largest change of gamma as a part'),
-      noise: fraction()
-        .default(0.03)
-        .describe('largest deviation of added Gaussian noise as a part of the value range'),
-    })
-    .prefault({})
-    .describe('Random changes of training images');
+export const augmentation = z
+  .strictObject({
+    probability: fraction().default(0.9).describe('part of the samples that are changed at all; 0 is off'),
+    flipHorizontal: fraction()
+      .default(0.5)
+      .describe('probability; 0 where left and right differ (a chest, an abdomen)'),
+    flipVertical: fraction().default(0).describe('probability'),
+    rotationDeg: z.number().min(0).max(180).default(15).describe('largest rotation, degrees to either side'),
+    scale: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.2)
+      .describe('largest change of size as a part: 0.2 is 0.8 to 1.2'),
+    translation: z.number().min(0).lt(1).default(0.1).describe('largest shift as a part of the image side'),
+    brightness: fraction().default(0.2).describe('largest shift as a part of the value range'),
+    contrast: z.number().min(0).lt(1).default(0.25).describe('largest change of contrast as a part'),
+    gamma: z.number().min(0).lt(1).default(0.3).describe('largest change of gamma as a part'),
+    noise: fraction()
+      .default(0.03)
+      .describe('largest deviation of added Gaussian noise as a part of the value range'),
+  })
+  .prefault({})
+  .describe('Random changes of training images');
 
 export const training = z
   .strictObject({
@@ -98,13 +91,18 @@ export const training = z
           .describe('masks drawn with replacement for one image and step (SAM-Med2D: 5)'),
         boxProbability: fraction().default(0.75).describe('part of the samples that get their box'),
         pointProbability: fraction().default(0.5).describe('part of the samples that get their points'),
+        textProbability: fraction()
+          .default(0.8)
+          .describe(
+            'part of the samples that get their text, where text is in use; the rest keeps the model able to do without',
+          ),
         noPromptProbability: fraction()
           .default(0.25)
           .describe('part of the samples stripped of every prompt, so that the model can prompt itself'),
       })
       .prefault({})
       .describe('What prompts a training sample gets'),
-    augmentation: augmentation({ flipHorizontal: 0.5 }),
+    augmentation,
     earlyStopping: z
       .strictObject({
         patienceEpochs: count()

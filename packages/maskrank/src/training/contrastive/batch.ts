@@ -13,6 +13,8 @@ export type FactImage = {
   /** S x S, the whole image stretched. */
   readonly image: Image;
   readonly facts: ImageFacts;
+  /** May be mirrored: no class of its dataset is named by its side. */
+  readonly hasNoSides: boolean;
 };
 
 export type PairBatch = {
@@ -41,9 +43,10 @@ export function makePairBatch(
   const size = 3 * side * side;
   const planes = new Float32Array(chosen.length * size);
   const statements = new Map<string, readonly string[]>();
-  for (const [i, { image, facts }] of chosen.entries()) {
+  for (const [i, { image, facts, hasNoSides }] of chosen.entries()) {
     const stream = random.fork(`image ${i}`);
-    const seen = stream.chance(changed) ? augment({ image, masks: [] }, stream, augmentation).image : image;
+    const allowed = hasNoSides ? augmentation : { ...augmentation, flipHorizontal: 0 };
+    const seen = stream.chance(changed) ? augment({ image, masks: [] }, stream, allowed).image : image;
     const data = planes.subarray(i * size, (i + 1) * size);
     normaliseInto({ data, width: side, height: side, x0: 0, y0: 0 }, seen, CLIP_NORMALISATION);
     for (const { text, claims } of drawTexts(facts, textsPerImage, stream.fork('texts')))
