@@ -1,7 +1,9 @@
 // Random changes of an image together with its masks, for training on few labels: one movement for both, then changes of
-// the image's grey values. Repeats exactly with the same random stream. Not here: prompts (made from the moved masks).
+// the image's grey values. Repeats exactly with the same random stream. Not here: prompts (made from the moved masks, or moved
+// with the image by motion.ts).
 
 import type { Random } from '../util/random.ts';
+import type { Motion } from './motion.ts';
 import { addNoise, applyTone, blur, lowerResolution } from './photometric.ts';
 import { makeAffine, makeDisplacement, type Sample, warp } from './warp.ts';
 
@@ -31,7 +33,7 @@ export type AugmentOptions = {
   readonly blur: { readonly probability: number; readonly sigmaPx: Range };
   /** Factor on the resolution that is thrown away and restored. */
   readonly lowResolution: { readonly probability: number; readonly range: Range };
-  /** Grey value of what comes in from outside the image. */
+  /** Grey value of what comes in from outside the canvas. */
   readonly fill: number;
 };
 
@@ -52,6 +54,9 @@ export const DEFAULT_AUGMENTATION: AugmentOptions = {
   fill: 0,
 };
 
+/** A changed sample, and how it was moved; null where it was not. */
+export type Augmented = Sample & { readonly motion: Motion | null };
+
 /**
  * A changed copy of the sample, of the same size. If moving would push a mask's whole foreground out of the image, the
  * sample is not moved.
@@ -60,7 +65,7 @@ export function augment(
   sample: Sample,
   random: Random,
   options: AugmentOptions = DEFAULT_AUGMENTATION,
-): Sample {
+): Augmented {
   const moved = move(sample, random, options);
   let { image } = moved;
   if (random.chance(options.lowResolution.probability)) {
@@ -77,10 +82,10 @@ export function augment(
   const gamma = random.chance(options.gamma.probability) ? logUniform(random, options.gamma.range) : 1;
   if (brightness !== 1 || contrast !== 1 || gamma !== 1)
     image = applyTone(image, { brightness, contrast, gamma });
-  return { image, masks: moved.masks };
+  return { image, masks: moved.masks, motion: moved.motion };
 }
 
-function move(sample: Sample, random: Random, options: AugmentOptions): Sample {
+function move(sample: Sample, random: Random, options: AugmentOptions): Augmented {
   const { width, height } = sample.image;
   const { rotation, scale, translation, elastic } = options;
   const shift = random.chance(translation.probability) ? translation.maxFraction : 0;
@@ -102,10 +107,13 @@ function move(sample: Sample, random: Random, options: AugmentOptions): Sample {
     parts.rotationDegrees === 0 &&
     parts.scale === 1 &&
     shift === 0;
-  if (unmoved && bend === undefined) return sample;
-  const moved = warp(sample, makeAffine(parts), bend, options.fill);
+  if (unmoved && bend === undefined) return { ...sample, motion: null };
+  const affine = makeAffine(parts);
+  const moved = warp(sample, affine, bend, options.fill);
   const lost = sample.masks.some((mask, k) => mask.data.includes(1) && !moved.masks[k]!.data.includes(1));
-  return lost ? sample : moved;
+  return lost
+    ? { ...sample, motion: null }
+    : { ...moved, motion: { size: { width, height }, affine, displacement: bend } };
 }
 
 function logUniform(random: Random, [low, high]: Range): number {

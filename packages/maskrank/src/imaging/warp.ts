@@ -174,6 +174,23 @@ class Bend {
   }
 }
 
+/** The displacement at a place (pixel centres are whole numbers) of an image of that size, px; outside as at its edge. */
+export function displacementAt(
+  { nodes, x, y }: Displacement,
+  size: Size,
+  place: { readonly x: number; readonly y: number },
+): { x: number; y: number } {
+  const along = (at: number, side: number) =>
+    splineAt(Math.min(Math.max(((at + 0.5) / side) * nodes, 0), nodes), nodes);
+  const [column, row] = [along(place.x, size.width), along(place.y, size.height)];
+  const read = (values: Float64Array): number =>
+    row.weights.reduce((sum, v, j) => {
+      const start = (row.first + j) * (nodes + 3) + column.first;
+      return sum + v * column.weights.reduce((part, w, i) => part + w * values[start + i]!, 0);
+    }, 0);
+  return { x: read(x), y: read(y) };
+}
+
 /** Uniform cubic B-spline at `place` (0..nodes): four weights from node `first`. */
 function splineAt(place: number, nodes: number): { first: number; weights: number[] } {
   const first = Math.min(Math.floor(place), nodes - 1);

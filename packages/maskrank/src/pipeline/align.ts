@@ -23,7 +23,7 @@ import { MetricsLog } from '../run/metrics.ts';
 import { lossOptionsOf } from '../training/stage1.ts';
 import { embedCases } from './embed.ts';
 import { recipeOf, saveModel } from './model.ts';
-import { makePrompts } from './prompts.ts';
+import { ensurePrompts, makePrompts } from './prompts.ts';
 import {
   type AnnotatorKind,
   embeddingSource,
@@ -32,8 +32,9 @@ import {
   type Stage2Inputs,
   viewEmbedder,
 } from './stage2-inputs.ts';
+import { loadTexts } from './text.ts';
 import { byId, promptedUnits } from './units.ts';
-import { type JobContext, loadLabelled, presentUnits, splitIds } from './workspace.ts';
+import { type JobContext, loadLabelled, presentUnits, promptSource, splitIds } from './workspace.ts';
 
 /** Sections of the configuration that shape stage 2. */
 export const STAGE2_SECTIONS: readonly ConfigSection[] = ['data', 'prompts', 'alignment', 'scoring'];
@@ -118,10 +119,9 @@ type StageStart = {
 
 async function enterStage2(context: JobContext, restart: boolean): Promise<StageStart> {
   const inputs = await loadStage2Inputs(context);
-  const madeFrom = { 'checkpoint stage1': inputs.stage1.hash, dataset: inputs.workspace.dataset.hash };
   const stage = await context.run.enterStage('stage2', context.config, {
     sections: STAGE2_SECTIONS,
-    madeFrom,
+    madeFrom: inputs.madeFrom,
     restart,
   });
   if (restart) {
@@ -274,7 +274,7 @@ export async function alignJob(context: JobContext, options: AlignJobOptions = {
     onAlarm: raise,
   });
   sam.eval();
-  const hash = await saveModel(checkpoint, sam, recipeOf(inputs.workspace, config), header);
+  const hash = await saveModel(checkpoint, sam, recipeOf(inputs.workspace, config, inputs.texts), header);
   await run.finishStage('stage2');
   sam.dispose();
   return { checkpoint, hash, steps, units: inputs.units.length, rounds, alarms: [...alarms], resumed };
@@ -291,12 +291,18 @@ async function labelsAnchor(
   const cases = await loadLabelled(workspace, splitIds(workspace, config, 'labelled'), signal);
   const cached = await embedCases(cases, 'labelled', policy.sam, workspace, context);
   const units = presentUnits(workspace, cases);
-  const prompts = await makePrompts(units, 'mask', { workspace, config, labelled: byId(cases) }, signal);
+  const source = promptSource(config, 'labelled');
+  const inputs = { workspace, config, labelled: byId(cases) };
+  const prompts =
+    source === 'mask' || source === 'none'
+      ? await makePrompts(units, source, inputs, signal)
+      : await ensurePrompts(context.run.paths.prompts, units, source, inputs, signal);
+  const texts = await loadTexts(context, workspace, units);
   const embeddings = await embeddingSource(config, policy.sam, workspace, cases, cached);
   return {
     labels: labelAnchor({
       policy: { ...policy, embeddings },
-      units: promptedUnits(units, prompts, cached),
+      units: promptedUnits(units, prompts, cached, texts),
       target: ({ caseId, classId }) => workspace.cache.mask(caseId, classId),
       loss: lossOptionsOf(config.training),
       batchSize: config.alignment.batchSize,

@@ -18,10 +18,10 @@ import { readJson } from '../run/files.ts';
 import type { LoopOptions } from '../training/loop.ts';
 import { finetune, lossOptionsOf } from '../training/stage1.ts';
 import { judgedRounds, roundProposals, STAGE2_SECTIONS } from './align.ts';
-import { diceOf, STAGE1_SECTIONS, stage1Options, stage1Scope, trainingCases } from './finetune.ts';
+import { diceOf, STAGE1_SECTIONS, stage1Data, stage1Options, stage1Scope } from './finetune.ts';
 import { recipeOf, saveModel } from './model.ts';
 import { hiddenTruth, loadStage2Inputs, type Stage2Inputs, virtualAnnotator } from './stage2-inputs.ts';
-import { type JobContext, loadLabelled, presentUnits, splitIds } from './workspace.ts';
+import type { JobContext } from './workspace.ts';
 
 export type ControlName = 'continued' | 'best-only' | 'threshold' | 'ceiling';
 
@@ -122,10 +122,9 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
     question: 'Would as many further steps of stage 1 on the labelled images have done the same?',
     needsTruth: false,
     run: async (context, inputs, loop) => {
-      const { config, signal } = context;
+      const { config } = context;
       const { workspace, stage1 } = inputs;
-      const labelled = await loadLabelled(workspace, splitIds(workspace, config, 'labelled'), signal);
-      const cases = trainingCases(presentUnits(workspace, labelled));
+      const data = await stage1Data(context, workspace, 'labelled');
       const { batchSize, learningRate } = config.alignment;
       const training = {
         ...config.training,
@@ -138,7 +137,7 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
         earlyStopping: { ...config.training.earlyStopping, patienceEpochs: 0 },
       };
       await finetune({
-        ...stage1Options(context, workspace, stage1.sam, cases),
+        ...stage1Options(context, workspace, stage1.sam, data),
         config: training,
         trainable: selectTrainable(stage1.sam, stage1Scope(config)),
         stream: 'control continued',
@@ -208,9 +207,12 @@ export async function controlJob(
   const { run, config, signal } = context;
   const inputs = await loadStage2Inputs(context);
   const sections = [...new Set([...STAGE1_SECTIONS, ...STAGE2_SECTIONS])];
-  const madeFrom = { 'checkpoint stage1': inputs.stage1.hash, dataset: inputs.workspace.dataset.hash };
   const restart = options.restart ?? false;
-  const stage = await run.enterStage(`control ${name}`, config, { sections, madeFrom, restart });
+  const stage = await run.enterStage(`control ${name}`, config, {
+    sections,
+    madeFrom: inputs.madeFrom,
+    restart,
+  });
   const path = controlPath(run.paths.checkpoints, name);
   const statePath = join(run.paths.checkpoints, `control-${name}.state.safetensors`);
   if (restart) rmSync(statePath, { force: true });
@@ -228,7 +230,8 @@ export async function controlJob(
       onProgress: (done, total, note) => context.onProgress(`control ${name}`, done, total, note),
     });
     sam.eval();
-    if (name !== 'threshold') await saveModel(path, sam, recipeOf(inputs.workspace, config), stage.header);
+    const recipe = recipeOf(inputs.workspace, config, inputs.texts);
+    if (name !== 'threshold') await saveModel(path, sam, recipe, stage.header);
     await run.finishStage(`control ${name}`);
   }
   sam.dispose();

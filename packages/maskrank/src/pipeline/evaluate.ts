@@ -27,12 +27,21 @@ import { type Unit, unitKey } from '../training/units.ts';
 import { CONTROLS, type ControlName, controlPath, controlThreshold } from './controls.ts';
 import { embedCases } from './embed.ts';
 import { splitsHash } from './finetune.ts';
-import { type LoadedModel, loadModel } from './model.ts';
+import { checkTextModel, type LoadedModel, loadModel, otherPrompts } from './model.ts';
 import { writePanels } from './panels.ts';
 import { predictUnits } from './predict-units.ts';
-import { ensurePrompts, makePrompts } from './prompts.ts';
+import { ensurePrompts, isOracle, makePrompts } from './prompts.ts';
+import { loadTexts, type UnitTexts } from './text.ts';
 import { allUnits, byId, promptedUnits } from './units.ts';
-import { type JobContext, openWorkspace, splitIds, type Workspace } from './workspace.ts';
+import {
+  type JobContext,
+  openWorkspace,
+  promptKinds,
+  promptSource,
+  splitIds,
+  textParts,
+  type Workspace,
+} from './workspace.ts';
 
 /** One line of the table: a checkpoint with a source of prompts and a threshold. */
 type Row = {
@@ -40,6 +49,8 @@ type Row = {
   readonly title: string;
   readonly checkpoint: string;
   readonly source: PromptSource;
+  /** With the configured texts; the further rows show what the model does without any help. */
+  readonly withText: boolean;
   readonly threshold: number;
   /** Masks are written to RUN/predictions/KEY. */
   readonly keepMasks: boolean;
@@ -61,12 +72,13 @@ function rowsOf({ run, config }: JobContext): Row[] {
       `${stage1}: there is no checkpoint to measure yet. Make one: maskrank finetune DATASET --run ${run.dir}`,
     );
   const { threshold, alsoPrompts } = config.evaluation;
-  const source = config.prompts.test;
+  const source = promptSource(config, 'test');
+  const hasText = textParts(config).length > 0;
   const stages = [
     { key: 'stage1', title: 'stage 1', checkpoint: stage1 },
     { key: 'stage2', title: 'stage 2', checkpoint: stage2 },
   ].filter(({ checkpoint }) => existsSync(checkpoint));
-  const own = stages.map((stage) => ({ ...stage, source, threshold, keepMasks: true }));
+  const own = stages.map((stage) => ({ ...stage, source, withText: true, threshold, keepMasks: true }));
   const controls = (Object.keys(CONTROLS) as ControlName[])
     .filter((name) => existsSync(controlPath(checkpoints, name)))
     .map((name) => ({
@@ -74,17 +86,19 @@ function rowsOf({ run, config }: JobContext): Row[] {
       title: CONTROLS[name].title,
       checkpoint: name === 'threshold' ? stage1 : controlPath(checkpoints, name),
       source,
+      withText: true,
       threshold: name === 'threshold' ? controlThreshold(checkpoints) : threshold,
       keepMasks: false,
     }));
   const others = alsoPrompts
-    .filter((other) => ALSO[other].source !== source)
+    .filter((other) => ALSO[other].source !== source || hasText)
     .flatMap((other) =>
       stages.map((stage) => ({
         ...stage,
         key: `${stage.key}-${other}`,
         title: `${stage.title}, ${ALSO[other].title}`,
         source: ALSO[other].source,
+        withText: false,
         threshold,
         keepMasks: false,
       })),
@@ -99,14 +113,17 @@ async function promptsFor(
   model: LoadedModel,
   embeddings: EmbeddingCache,
   context: JobContext,
-  workspace: Workspace,
+  { workspace, texts }: Setting,
   truth: ReadonlyMap<string, LabelledCase>,
 ): Promise<ReadonlyMap<string, Prompt>> {
   const { config, run, signal } = context;
-  const inputs = { workspace, config, labelled: truth, self: { sam: model.sam, embeddings } };
+  const inputs = { workspace, config, labelled: truth, self: { sam: model.sam, embeddings }, texts };
   if (row.source === 'self' || row.source === 'none') return makePrompts(units, row.source, inputs, signal);
   return ensurePrompts(run.paths.prompts, units, row.source, inputs, signal);
 }
+
+/** What all rows share, and the texts of those that have them. */
+type Setting = { readonly workspace: Workspace; readonly texts: UnitTexts | undefined };
 
 type Measured = {
   readonly results: CaseResult[];
@@ -118,19 +135,21 @@ type Measured = {
 async function measureRow(
   row: Row,
   context: JobContext,
-  workspace: Workspace,
+  { workspace, ...all }: Setting,
   cases: readonly LabelledCase[],
 ): Promise<Measured> {
   const { config, run, signal, onProgress } = context;
   const model = await loadModel(row.checkpoint, workspace.device);
+  const texts = row.withText ? all.texts : undefined;
+  checkTextModel(row.checkpoint, model.recipe, texts?.model);
   const embeddings = await embedCases(cases, config.evaluation.split, model.sam, workspace, context);
   const truth = byId(cases);
   const units = allUnits(
     workspace,
     cases.map((item) => item.id),
   );
-  const prompts = await promptsFor(row, units, model, embeddings, context, workspace, truth);
-  const prompted = promptedUnits(units, prompts, embeddings);
+  const prompts = await promptsFor(row, units, model, embeddings, context, { workspace, texts }, truth);
+  const prompted = promptedUnits(units, prompts, embeddings, texts);
   const policy = { sam: model.sam, embeddings, layout: workspace.layout, device: workspace.device };
   const masks: { unit: AlignUnit; mask: Mask }[] = [];
   predictUnits(prompted, { policy, embeddings, threshold: row.threshold, signal }, (unit, mask) => {
@@ -148,7 +167,7 @@ async function measureRow(
       group: item.group,
       class: unit.classId,
       stage: row.key,
-      prompt: { source, oracle: source === 'oracle-box' || source === 'mask' },
+      prompt: { source, oracle: isOracle({ source }) },
       ...measure(gridOf(reference), gridOf(mask), { tolerances, empties: config.evaluation.empties }),
     });
     if (row.keepMasks) await keepMask(run.dir, row.key, unit, mask);
@@ -171,13 +190,17 @@ export async function evaluateJob(context: JobContext): Promise<Evaluation> {
   const workspace = await openWorkspace(context);
   const rows = rowsOf(context);
   const cases = workspace.dataset.labelled(splitIds(workspace, config, config.evaluation.split));
+  const ids = cases.map((item) => item.id);
+  const texts = await loadTexts(context, workspace, allUnits(workspace, ids));
   const all: CaseResult[] = [];
   const hashes: Record<string, string> = {};
   let first: Measured | undefined;
   for (const row of rows) {
-    const measured = await measureRow(row, context, workspace, cases);
+    const measured = await measureRow(row, context, { workspace, texts }, cases);
     all.push(...measured.results);
     hashes[row.key] = measured.model.hash;
+    const others = otherPrompts(measured.model.recipe, promptKinds(config));
+    if (row.key === 'stage1' && others !== undefined) context.warn(others);
     if (row.key === 'stage1') first = measured;
     else measured.model.sam.dispose();
   }

@@ -8,26 +8,30 @@ import { UsageError } from '@maskrank/torch/errors';
 import { fileHash } from '../datasets/hash.ts';
 import { countOverlap } from '../evaluation/overlap.ts';
 import { type AugmentOptions, augment, DEFAULT_AUGMENTATION } from '../imaging/augment.ts';
-import { normaliseToPlanes } from '../imaging/normalise.ts';
 import type { Mask } from '../imaging/types.ts';
 import { selectTrainable, type TrainableScope } from '../models/lora.ts';
 import { logitsToCanvas, pickBest, type Sam } from '../models/sam/index.ts';
-import { type CanvasPrompt, collatePrompts } from '../prompting/collate.ts';
+import { type CanvasPrompt, collatePrompts, promptToCanvas } from '../prompting/collate.ts';
 import { promptFromMask } from '../prompting/from-mask.ts';
+import type { Prompt } from '../prompting/prompt.ts';
 import type { Config, ConfigSection } from '../run/config.ts';
 import { MetricsLog } from '../run/metrics.ts';
 import { canonicalJson } from '../run/resolve.ts';
 import { type BatchOptions, promptsTo, type TrainingCase } from '../training/batch.ts';
+import { imageArea, normaliseCanvas } from '../training/canvas.ts';
 import { finetune, type Stage1Options } from '../training/stage1.ts';
-import type { Unit } from '../training/units.ts';
+import { type Unit, unitKey } from '../training/units.ts';
 import { Random } from '../util/random.ts';
 import { recipeOf, saveModel, startingModel, weightsHash } from './model.ts';
+import { ensurePrompts, makePrompts, promptsHash } from './prompts.ts';
+import { loadTexts, type UnitTexts } from './text.ts';
 import {
   fromMaskOptions,
   type JobContext,
   loadLabelled,
   openWorkspace,
   presentUnits,
+  promptSource,
   splitIds,
   type Workspace,
 } from './workspace.ts';
@@ -67,12 +71,16 @@ export async function finetuneJob(
     ...(config.model.weights === null ? {} : { weights: await weightsHash(config.model.weights) }),
   };
   const restart = options.restart ?? false;
-  const stage = await run.enterStage('stage1', config, { sections: STAGE1_SECTIONS, madeFrom, restart });
+  const data = await stage1Data(context, workspace, 'labelled');
+  const { cases } = data;
+  const stage = await run.enterStage('stage1', config, {
+    sections: STAGE1_SECTIONS,
+    madeFrom: { ...madeFrom, ...(data.hash === undefined ? {} : { prompts: data.hash }) },
+    restart,
+  });
   const statePath = join(run.paths.checkpoints, 'stage1.state.safetensors');
   if (restart) rmSync(statePath, { force: true });
   const checkpoint = run.paths.stage1;
-  const labelled = await loadLabelled(workspace, splitIds(workspace, config, 'labelled'), signal);
-  const cases = trainingCases(presentUnits(workspace, labelled));
   const sam = await startingModel(workspace, config, context.warn);
   const trainable = selectTrainable(sam, stage1Scope(config));
   const parameters = [...sam.parameters()].reduce((sum, p) => sum + p.numel, 0);
@@ -90,7 +98,7 @@ export async function finetuneJob(
   }
   using metrics = MetricsLog.open(run.paths.metrics);
   const { steps, bestValidation } = await finetune({
-    ...stage1Options(context, workspace, sam, cases),
+    ...stage1Options(context, workspace, sam, data),
     trainable,
     ...(await validation(context, workspace, sam)),
     loop: {
@@ -104,10 +112,47 @@ export async function finetuneJob(
     },
   });
   sam.eval();
-  const hash = await saveModel(checkpoint, sam, recipeOf(workspace, config), stage.header);
+  const hash = await saveModel(checkpoint, sam, recipeOf(workspace, config, data.texts), stage.header);
   await run.finishStage('stage1');
   sam.dispose();
   return { checkpoint, hash, steps, cases: cases.length, parameters, resumed: stage.resumed, bestValidation };
+}
+
+/** Labelled cases with what is known of their prompts before a batch is made. */
+export type Stage1Data = {
+  readonly cases: readonly TrainingCase[];
+  /** Prompts on the canvas, where they are not drawn from masks batch by batch. */
+  readonly given?: (caseId: string, classId: number) => CanvasPrompt;
+  readonly texts: UnitTexts | undefined;
+  /** Of prompts and texts that come from outside; undefined where none do. */
+  readonly hash: string | undefined;
+};
+
+/** Loads the cases of a split that has masks, and their prompts as configured for labelled images. */
+export async function stage1Data(
+  context: JobContext,
+  workspace: Workspace,
+  split: 'labelled' | 'validation',
+): Promise<Stage1Data> {
+  const { run, config, signal } = context;
+  const labelled = await loadLabelled(workspace, splitIds(workspace, config, split), signal);
+  const units = presentUnits(workspace, labelled);
+  const source = promptSource(config, 'labelled');
+  const texts = await loadTexts(context, workspace, units);
+  const inputs = { workspace, config };
+  const prompts =
+    source === 'mask'
+      ? undefined
+      : source === 'none'
+        ? await makePrompts(units, source, inputs, signal)
+        : await ensurePrompts(run.paths.prompts, units, source, inputs, signal);
+  const cases = trainingCases(units);
+  const isOutside = texts !== undefined || source === 'saliency' || source === 'file';
+  const hash = isOutside ? promptsHash(units, prompts, texts) : undefined;
+  if (prompts === undefined) return { cases, texts, hash };
+  const given = (caseId: string, classId: number): CanvasPrompt =>
+    promptToCanvas(prompts.get(unitKey(caseId, classId)) as Prompt, workspace.cache.image(caseId).geometry);
+  return { cases, given, texts, hash };
 }
 
 /** What stage 1 and its continuation share. */
@@ -115,13 +160,13 @@ export function stage1Options(
   context: JobContext,
   workspace: Workspace,
   sam: Sam,
-  cases: readonly TrainingCase[],
+  data: Stage1Data,
 ): Omit<Stage1Options, 'trainable' | 'loop'> {
   const { config } = context;
   return {
     sam,
-    cases,
-    batch: batchOptions(config, workspace),
+    cases: data.cases,
+    batch: batchOptions(config, workspace, data),
     config: config.training,
     decoderDropout: config.model.decoderDropout,
     seed: config.seed,
@@ -141,7 +186,7 @@ export function trainingCases(units: readonly Unit[]): TrainingCase[] {
   return [...byCase].map(([caseId, classIds]) => ({ caseId, classIds }));
 }
 
-function batchOptions(config: Config, workspace: Workspace): BatchOptions {
+function batchOptions(config: Config, workspace: Workspace, { given, texts }: Stage1Data): BatchOptions {
   const { sampling, augmentation } = config.training;
   const amounts = augmentOptions(augmentation);
   // One class's limits stand for all: slots are the largest of them, and a prompt never has more boxes than its mask has regions.
@@ -153,6 +198,8 @@ function batchOptions(config: Config, workspace: Workspace): BatchOptions {
     cache: workspace.cache,
     layout: workspace.layout,
     fromMask,
+    ...(given === undefined ? {} : { given }),
+    ...(texts === undefined ? {} : { text: texts.of, textProbability: sampling.textProbability }),
     masksPerImage: sampling.masksPerImage,
     boxProbability: sampling.boxProbability,
     pointProbability: sampling.pointProbability,
@@ -160,7 +207,7 @@ function batchOptions(config: Config, workspace: Workspace): BatchOptions {
     augment: (image, masks, random) =>
       random.chance(augmentation.probability)
         ? augment({ image, masks: [...masks] }, random, amounts)
-        : { image, masks },
+        : { image, masks, motion: null },
   };
 }
 
@@ -182,27 +229,27 @@ export function augmentOptions(a: Config['training']['augmentation']): AugmentOp
   };
 }
 
-/** Mean Dice of the validation cases on the canvas, with prompts from their own masks; empty where early stopping is off. */
+/** Mean Dice of the validation cases on the canvas, prompted as in training; empty where early stopping is off. */
 async function validation(
   context: JobContext,
   workspace: Workspace,
   sam: Sam,
 ): Promise<Pick<Stage1Options, 'validate'>> {
-  const { config, signal } = context;
+  const { config } = context;
   if (config.training.earlyStopping.patienceEpochs === 0) return {};
-  const cases = await loadLabelled(workspace, splitIds(workspace, config, 'validation'), signal);
-  const samples = presentUnits(workspace, cases).map(({ caseId, classId }) => {
+  const { cases, given, texts } = await stage1Data(context, workspace, 'validation');
+  const units = cases.flatMap(({ caseId, classIds }) => classIds.map((classId) => ({ caseId, classId })));
+  const samples = units.map(({ caseId, classId }) => {
     const mask = workspace.cache.mask(caseId, classId);
     const cls = workspace.classes.find((c) => c.id === classId) as Workspace['classes'][number];
-    const prompt = promptFromMask(
-      mask,
-      fromMaskOptions(config, cls),
-      new Random(`${config.seed}/validation/${caseId}/${classId}`),
-    );
+    const random = new Random(`${config.seed}/validation/${caseId}/${classId}`);
+    const shown = given?.(caseId, classId) ?? promptFromMask(mask, fromMaskOptions(config, cls), random);
+    const text = texts?.of(caseId, classId);
+    const canvas = workspace.cache.image(caseId);
     return {
-      planes: normaliseToPlanes(workspace.cache.image(caseId).pixels, workspace.canvas.normalisation),
+      planes: normaliseCanvas(canvas.pixels, imageArea(canvas), workspace.canvas.normalisation),
       mask,
-      prompt,
+      prompt: text === undefined ? shown : { ...shown, text },
     };
   });
   return {

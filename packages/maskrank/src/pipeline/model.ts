@@ -8,30 +8,72 @@ import { loadSam } from '../models/sam/checkpoint.ts';
 import { createSam, Sam, type SamConfig } from '../models/sam/index.ts';
 import { overlapWarnings, resolveWeights } from '../models/weights/index.ts';
 import type { PromptLayout } from '../prompting/collate.ts';
+import type { PromptKind } from '../run/config/inputs.ts';
 import type { Config } from '../run/config.ts';
 import { type ArtefactHeader, headerFromMetadata, headerToMetadata } from '../run/header.ts';
 import type { CanvasOptions } from '../training/canvas.ts';
 import { Random } from '../util/random.ts';
-import { maxBoxes, type Workspace } from './workspace.ts';
+import type { UnitTexts } from './text.ts';
+import { maxBoxes, promptKinds, type Workspace } from './workspace.ts';
 
 /** How images and prompts reach the model: saved beside its weights, so that no other path can differ from training. */
 export type InputRecipe = {
   readonly canvas: CanvasOptions;
   readonly layout: PromptLayout;
+  /** What the model was given in training; absent in checkpoints of before it was recorded. */
+  readonly prompts?: {
+    readonly use: readonly PromptKind[];
+    /** Positive points of a prompt, where points are used. */
+    readonly points: number;
+    /** Fingerprint of the text network whose features it was given. */
+    readonly textModel?: string;
+  };
   /** Factor on the adapters' branch. */
   readonly adapterScale: number;
   /** What the model was trained to outline; `maxBoxes` regions of a class at most. */
   readonly classes: readonly { readonly id: number; readonly name: string; readonly maxBoxes: number }[];
 };
 
-/** The recipe of a run's workspace. */
-export function recipeOf({ canvas, layout, classes }: Workspace, config: Config): InputRecipe {
+/** The recipe of a run's workspace; `texts` where text is in use. */
+export function recipeOf(
+  { canvas, layout, classes }: Workspace,
+  config: Config,
+  texts: UnitTexts | undefined,
+): InputRecipe {
   return {
     canvas,
     layout,
+    prompts: {
+      use: promptKinds(config),
+      points: config.prompts.points,
+      ...(texts === undefined ? {} : { textModel: texts.model }),
+    },
     adapterScale: config.model.adapterScale,
     classes: classes.map((cls) => ({ id: cls.id, name: cls.name, maxBoxes: maxBoxes(config, cls) })),
   };
+}
+
+/** What a checkpoint was given in training, as `--prompts` names it. */
+export const promptKindsOf = ({ prompts, layout }: InputRecipe): readonly PromptKind[] =>
+  prompts?.use ?? [
+    ...(layout.boxes > 0 ? (['box'] as const) : []),
+    ...(layout.points > 0 ? (['point'] as const) : []),
+  ];
+
+/** Words for a checkpoint that is given other prompts than in training: an ablation, or an oversight; undefined for the same. */
+export function otherPrompts(recipe: InputRecipe, now: readonly PromptKind[]): string | undefined {
+  const [trained, given] = [promptKindsOf(recipe), now].map((kinds) => kinds.join(',') || 'none');
+  if (trained === given) return undefined;
+  return `the model was trained with prompts ${trained} and is now given ${given} (prompts.use).`;
+}
+
+/** Refuses text features of another network than the checkpoint was trained with. */
+export function checkTextModel(checkpoint: string, recipe: InputRecipe, found: string | undefined): void {
+  const { textModel } = recipe.prompts ?? {};
+  if (textModel === undefined || found === undefined || textModel === found) return;
+  throw new DataError(
+    `${checkpoint}: was trained with text features of network ${textModel.slice(0, 12)}, these are of ${found.slice(0, 12)}: their numbers mean something else. Make features with the same network, or train again.`,
+  );
 }
 
 /** The model that stage 1 starts from: the configured weights, else random ones drawn from the run's seed. */

@@ -1,5 +1,6 @@
 // The job of `maskrank predict`: masks for new images from a checkpoint alone, in pixels of the images. The checkpoint says how
-// images are brought to the model. Prompts: given for each image, or the model's own (predict, box the prediction, predict again).
+// images are brought to the model, and what prompts it was trained with. Prompts: given for each image, or the model's own
+// (predict, box the prediction, predict again). Texts come with the prompts, their features from a file of `maskrank prompt`.
 
 import { mkdirSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
@@ -10,13 +11,24 @@ import { readImage, writeImagePng, writeMaskPng } from '../formats/raster.ts';
 import { boxesOfComponents } from '../imaging/boxes.ts';
 import type { Geometry } from '../imaging/geometry.ts';
 import { CLASS_COLOURS, type Colour, drawOverlay } from '../imaging/overlay.ts';
+import { corePoints } from '../imaging/points.ts';
 import type { Box, Mask } from '../imaging/types.ts';
 import { logitsToOriginal, pickBest, type Sam } from '../models/sam/index.ts';
-import { collatePrompts, type PromptLayout, promptToCanvas } from '../prompting/collate.ts';
+import {
+  collatePrompts,
+  type PromptLayout,
+  promptToCanvas,
+  type TextFeatureRow,
+} from '../prompting/collate.ts';
 import { NO_PROMPT, type Prompt } from '../prompting/prompt.ts';
-import { promptKey, promptOfLine, readPrompts } from '../prompting/prompt-store.ts';
+import { type PromptLine, promptKey, promptOfLine, readPrompts } from '../prompting/prompt-store.ts';
+import { readTextFeatures, type TextFeatures } from '../prompting/text/features.ts';
+import { TEXT_PARTS } from '../prompting/text/parts.ts';
+import type { PromptKind } from '../run/config/inputs.ts';
 import { promptsTo } from '../training/batch.ts';
-import { type InputRecipe, loadModel } from './model.ts';
+import { Random } from '../util/random.ts';
+import { checkTextModel, type InputRecipe, loadModel, otherPrompts, promptKindsOf } from './model.ts';
+import { type TextUse, textRow } from './text.ts';
 
 export type PredictJobOptions = {
   readonly checkpoint: string;
@@ -27,14 +39,21 @@ export type PredictJobOptions = {
   readonly threshold: number;
   /** Boxes in pixels of the image, for every file. */
   readonly boxes: readonly Box[];
-  /** A prompts.jsonl whose `case` is the file's name without extension. */
+  /** A prompts.jsonl whose `case` is the file's name without extension; its lines may have text. */
   readonly promptsFile: string | null;
+  /** Features of those texts, as `maskrank prompt` writes them. */
+  readonly textFeatures: string | null;
+  /** What the model is given; null: what it was trained with. */
+  readonly use: readonly PromptKind[] | null;
+  /** Slots for points of a model that was trained without any. */
+  readonly points: number;
   /** Further passes in which the model's own box is fed back. */
   readonly selfPasses: number;
   /** Writes NAME.overlay.png beside the masks. */
   readonly overlay: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
+  readonly warn: (text: string) => void;
 };
 
 export type Prediction = {
@@ -45,23 +64,34 @@ export type Prediction = {
   /** The model's own estimate of the IoU, 0..1. */
   readonly predictedIou: number;
   readonly prompt: Prompt['source'];
+  /** Whether the model was given a text beside it. */
+  readonly text: boolean;
+};
+
+/** A loaded model with what it is given. */
+type Predictor = {
+  readonly sam: Sam;
+  readonly recipe: InputRecipe;
+  readonly kinds: readonly PromptKind[];
+  readonly layout: PromptLayout;
+  readonly given: ReadonlyMap<string, PromptLine> | null;
+  readonly textUse: TextUse;
+  readonly features: TextFeatures | null;
 };
 
 type Decoded = { readonly mask: Mask; readonly iou: number };
 
 /** The mask of one prompt at the image's size. */
 function decode(
-  sam: Sam,
+  { sam, layout }: Predictor,
   embedding: ReturnType<Sam['embed']>,
-  prompt: Prompt,
+  { prompt, text }: { readonly prompt: Prompt; readonly text: TextFeatureRow | undefined },
   geometry: Geometry,
-  layout: PromptLayout,
-  threshold: number,
-  device: string,
+  { threshold, device }: PredictJobOptions,
 ): Decoded {
   return tidy(() =>
     noGrad(() => {
-      const tensors = promptsTo(collatePrompts([promptToCanvas(prompt, geometry)], layout), device);
+      const tensors = promptsTo(collatePrompts([promptToCanvas(prompt, geometry, text)], layout), device);
       const { masks, iou } = pickBest(sam.decode(embedding, tensors, { multimask: true }));
       const { width, height } = geometry.original;
       const data = logitsToOriginal(masks, geometry)
@@ -72,6 +102,65 @@ function decode(
   );
 }
 
+/** Slots for what is given: those of training where it had them. */
+function layoutFor(
+  recipe: InputRecipe,
+  kinds: readonly PromptKind[],
+  textUse: TextUse,
+  textDim: number,
+  points: number,
+): PromptLayout {
+  const { layout, classes } = recipe;
+  return {
+    points: kinds.includes('point') ? layout.points || points : 0,
+    boxes: kinds.includes('box') ? layout.boxes || Math.max(...classes.map((cls) => cls.maxBoxes)) : 0,
+    ...(textUse.tokens === 0 ? {} : { text: { tokens: textUse.tokens, dim: textDim } }),
+  };
+}
+
+async function openPredictor(options: PredictJobOptions): Promise<Predictor> {
+  const { sam, recipe } = await loadModel(options.checkpoint, options.device);
+  const kinds = options.use ?? promptKindsOf(recipe);
+  const names = kinds.join(',') || 'none';
+  const others = otherPrompts(recipe, kinds);
+  if (others !== undefined) options.warn(others);
+  if (options.boxes.length > 0 && !kinds.includes('box'))
+    throw new UsageError(
+      `predict: a box was given, but the prompts in use are ${names}; add box to --prompts to give it all the same`,
+    );
+  const given = options.promptsFile === null ? null : readPrompts(options.promptsFile);
+  if (given === null && options.boxes.length === 0 && recipe.classes.length > 1) {
+    throw new UsageError(
+      `predict: the model knows ${recipe.classes.length} classes, and without prompts it cannot tell them apart; give --prompts-file FILE with a line for each image and class`,
+    );
+  }
+  const parts = TEXT_PARTS.filter((part) => kinds.includes(part));
+  const textUse = { parts, tokens: Math.min(parts.length, recipe.layout.text?.tokens ?? 1) };
+  if (options.textFeatures !== null && parts.length === 0)
+    throw new UsageError(
+      `predict: text features were given, but the prompts in use are ${names}; add vqa or knowledge to --prompts, or leave the file out`,
+    );
+  const features = options.textFeatures === null ? null : await readTextFeatures(options.textFeatures);
+  checkTextModel(options.checkpoint, recipe, features?.model);
+  const layout = layoutFor(recipe, kinds, textUse, sam.config.textDim, options.points);
+  return { sam, recipe, kinds, layout, given, textUse, features };
+}
+
+/** Features of a line's text; undefined where there is none for the model. */
+function textOf(
+  { textUse, features }: Predictor,
+  line: PromptLine | undefined,
+  who: string,
+): TextFeatureRow | undefined {
+  if (textUse.tokens === 0 || line?.text === undefined) return undefined;
+  if (features === null)
+    throw new UsageError(
+      `predict: ${who} has a text, and the model is given ${textUse.parts.join(' and ')}; name the file with the features of the texts (--text-features RUN/cache/text-features.safetensors), or leave text out (--prompts box,point)`,
+    );
+  const row = textRow(line.text, textUse, features, who);
+  return row.every((feature) => feature === null) ? undefined : row;
+}
+
 /** Writes a mask for each file and class; returns what was written. */
 export async function predictJob(options: PredictJobOptions): Promise<Prediction[]> {
   const names = options.files.map((file) => basename(file, extname(file)));
@@ -80,31 +169,31 @@ export async function predictJob(options: PredictJobOptions): Promise<Prediction
     throw new UsageError(
       `predict: two files are named ${twice}, and their masks would overwrite each other; predict them into two folders`,
     );
-  const { sam, recipe } = await loadModel(options.checkpoint, options.device);
-  const given = options.promptsFile === null ? null : readPrompts(options.promptsFile);
-  if (given === null && options.boxes.length === 0 && recipe.classes.length > 1) {
-    throw new UsageError(
-      `predict: the model knows ${recipe.classes.length} classes, and without prompts it cannot tell them apart; give --prompts FILE with a line for each image and class`,
-    );
-  }
+  const predictor = await openPredictor(options);
   mkdirSync(options.out, { recursive: true });
   const predictions: Prediction[] = [];
   for (const [i, file] of options.files.entries()) {
     options.signal.throwIfAborted();
-    predictions.push(...(await predictFile(file, names[i] as string, { sam, recipe, given }, options)));
+    predictions.push(...(await predictFile(file, names[i] as string, predictor, options)));
     options.onProgress(i + 1, options.files.length);
   }
-  sam.dispose();
+  predictor.sam.dispose();
+  const without = predictions.filter(({ text }) => !text).length;
+  if (predictor.textUse.tokens > 0 && without > 0)
+    options.warn(
+      `${without} of ${predictions.length} masks were made without a text, though the model takes ${predictor.textUse.parts.join(' and ')}.`,
+    );
   return predictions;
 }
 
 async function predictFile(
   file: string,
   name: string,
-  { sam, recipe, given }: { sam: Sam; recipe: InputRecipe; given: ReturnType<typeof readPrompts> | null },
+  predictor: Predictor,
   options: PredictJobOptions,
 ): Promise<Prediction[]> {
-  const { device, threshold, out } = options;
+  const { device, out } = options;
+  const { sam, recipe, given, kinds } = predictor;
   const image = await readImage(file);
   const { geometry, data } = networkInput(image, recipe.canvas);
   const side = recipe.canvas.imageSize;
@@ -123,18 +212,22 @@ async function predictFile(
           : options.boxes.length > 0
             ? { boxes: options.boxes, points: [], source: 'file' }
             : { ...NO_PROMPT, source: 'self' };
-      let found = decode(sam, embedding, prompt, geometry, recipe.layout, threshold, device);
+      const text = textOf(predictor, line, `${name}, class ${cls.id}`);
+      let found = decode(predictor, embedding, { prompt, text }, geometry, options);
       for (
         let pass = 0;
         prompt.source === 'self' && pass < options.selfPasses && found.mask.data.includes(1);
         pass++
       ) {
+        const random = new Random(`predict/${name}/${cls.id}`);
         prompt = {
-          boxes: boxesOfComponents(found.mask, { maxComponents: cls.maxBoxes }),
-          points: [],
+          boxes: kinds.includes('box') ? boxesOfComponents(found.mask, { maxComponents: cls.maxBoxes }) : [],
+          points: kinds.includes('point')
+            ? corePoints(found.mask, recipe.prompts?.points ?? predictor.layout.points, random)
+            : [],
           source: 'self',
         };
-        found = decode(sam, embedding, prompt, geometry, recipe.layout, threshold, device);
+        found = decode(predictor, embedding, { prompt, text }, geometry, options);
       }
       const mask = join(out, `${name}_${cls.name.replaceAll(/[^\p{L}\p{N}.-]+/gu, '-')}.png`);
       await writeMaskPng(mask, found.mask);
@@ -153,6 +246,7 @@ async function predictFile(
         foregroundPx,
         predictedIou: Math.min(1, Math.max(0, found.iou)),
         prompt: prompt.source,
+        text: text !== undefined,
       });
     }
   } finally {

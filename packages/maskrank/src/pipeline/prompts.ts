@@ -1,6 +1,7 @@
 // Prompts of a run's units: read from RUN/prompts.jsonl where they stand there, made and written where they don't.
 // Prompts are made in pixels of the original image and belong to a case and class, not to a stage: all stages get the same.
 
+import { createHash } from 'node:crypto';
 import { noGrad, tidy } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
 import type { EmbeddingCache } from '../alignment/embeddings.ts';
@@ -15,9 +16,11 @@ import { promptFromMask } from '../prompting/from-mask.ts';
 import { NO_PROMPT, type Prompt, type PromptSource } from '../prompting/prompt.ts';
 import { openPromptStore, promptKey, promptLine, promptOfLine } from '../prompting/prompt-store.ts';
 import type { Config } from '../run/config.ts';
+import { canonicalJson } from '../run/resolve.ts';
 import { promptsTo } from '../training/batch.ts';
 import { type Unit, unitKey } from '../training/units.ts';
 import { Random } from '../util/random.ts';
+import type { UnitTexts } from './text.ts';
 import { fromMaskOptions, maxBoxes, type Workspace } from './workspace.ts';
 
 /** What makes a prompt for a unit. */
@@ -30,6 +33,8 @@ export type MakerInputs = {
   readonly labelled?: ReadonlyMap<string, LabelledCase>;
   /** For `self`: the model and its embeddings. */
   readonly self?: { readonly sam: Sam; readonly embeddings: EmbeddingCache };
+  /** For `self`: the text that the model is given beside its own boxes and points. */
+  readonly texts?: UnitTexts | undefined;
 };
 
 function fromTruth(source: 'mask' | 'oracle-box', { workspace, config, labelled }: MakerInputs): PromptMaker {
@@ -41,20 +46,22 @@ function fromTruth(source: 'mask' | 'oracle-box', { workspace, config, labelled 
     if (cls === undefined) throw new DataError(`class ${classId} is not among the run's classes`);
     const mask = await workspace.dataset.loadMask(item, classId);
     const random = new Random(`${config.seed}/prompts/${caseId}/${classId}`);
-    return { ...promptFromMask(mask, fromMaskOptions(config, cls), random), source };
+    const options = fromMaskOptions(config, cls);
+    // An empty prompt says that the class is not there; so there is a box even where the model has no slot for it.
+    const boxes = options.boxes || options.points === 0;
+    return { ...promptFromMask(mask, { ...options, boxes }, random), source };
   };
 }
 
 /** Low-resolution prediction of one unit as a mask on the canvas. */
-function predictMask({ workspace, self }: MakerInputs, caseId: string, prompt: Prompt): Mask {
+function predictMask({ workspace, self, texts }: MakerInputs, unit: Unit, prompt: Prompt): Mask {
+  const { caseId, classId } = unit;
   const { sam, embeddings } = self as NonNullable<MakerInputs['self']>;
   const { imageSize } = sam.config;
+  const onCanvas = promptToCanvas(prompt, embeddings.geometry(caseId), texts?.of(caseId, classId));
   return tidy(() =>
     noGrad(() => {
-      const tensors = promptsTo(
-        collatePrompts([promptToCanvas(prompt, embeddings.geometry(caseId))], workspace.layout),
-        workspace.device,
-      );
+      const tensors = promptsTo(collatePrompts([onCanvas], workspace.layout), workspace.device);
       const { masks } = pickBest(
         sam.decode(embeddings.tensor([caseId], workspace.device), tensors, { multimask: true }),
       );
@@ -69,19 +76,22 @@ function fromSelf(inputs: MakerInputs): PromptMaker {
   const { workspace, config, self } = inputs;
   if (self === undefined)
     throw new DataError('prompts from the model itself need a model: run stage 1 first');
-  return async ({ caseId, classId }) => {
+  const { use, selfPasses } = config.prompts;
+  const pointCount = use.includes('point') ? config.prompts.points : 0;
+  return async (unit) => {
+    const { caseId, classId } = unit;
     const cls = workspace.classes.find((c) => c.id === classId);
     const geometry = self.embeddings.geometry(caseId);
     const random = new Random(`${config.seed}/prompts/${caseId}/${classId}`);
     let prompt: Prompt = { ...NO_PROMPT, source: 'self' };
-    for (let pass = 0; pass < config.prompts.selfPasses; pass++) {
-      const mask = predictMask(inputs, caseId, prompt);
+    for (let pass = 0; pass < selfPasses; pass++) {
+      const mask = predictMask(inputs, unit, prompt);
       if (!mask.data.includes(1)) break; // nothing found: stays without a prompt, and evaluation counts it
       const boxes =
-        config.prompts.boxes && cls !== undefined
+        use.includes('box') && cls !== undefined
           ? boxesOfComponents(mask, { maxComponents: maxBoxes(config, cls) })
           : [];
-      const points = config.prompts.points > 0 ? corePoints(mask, config.prompts.points, random) : [];
+      const points = pointCount > 0 ? corePoints(mask, pointCount, random) : [];
       prompt = {
         boxes: boxes.map((box) => boxToOriginal(geometry, box)),
         points: points.map((point) => pointToOriginal(geometry, point)),
@@ -114,9 +124,14 @@ export const PROMPT_MAKERS: Readonly<Record<PromptSource, (inputs: MakerInputs) 
     },
 };
 
+/** Lines that no job here can make again: they stay, whatever else is asked for. */
+const IRREPLACEABLE: ReadonlySet<PromptSource> = new Set(['saliency', 'file']);
+
 /**
  * The prompt of every unit, by `unitKey`. Lines of the store with the same source (and `madeBy`, where prompts depend on a
- * model) are taken as they are; what is missing is made and appended.
+ * model) are taken as they are, by `file` any line, with the source that it names (a line drawn from a hidden mask stays marked
+ * so). What is missing is made and appended, but where a line of `maskrank prompt` or of a person stands: then it is kept in
+ * memory only.
  */
 export async function ensurePrompts(
   path: string,
@@ -144,7 +159,8 @@ export async function ensurePrompts(
       continue;
     }
     const prompt = await make(unit);
-    store.append(promptLine(unit.caseId, unit.classId, prompt, madeBy === undefined ? {} : { madeBy }));
+    if (line === undefined || !IRREPLACEABLE.has(line.provenance.source))
+      store.append(promptLine(unit.caseId, unit.classId, prompt, madeBy === undefined ? {} : { madeBy }));
     result.set(unitKey(unit.caseId, unit.classId), prompt);
   }
   return result;
@@ -164,4 +180,26 @@ export async function makePrompts(
     result.set(unitKey(unit.caseId, unit.classId), await make(unit));
   }
   return result;
+}
+
+/** Prompts that were drawn from the very masks that the method may not see. */
+export const isOracle = ({ source }: Pick<Prompt, 'source'>): boolean =>
+  source === 'oracle-box' || source === 'mask';
+
+/** What a stage that took prompts or texts from outside depends on: they may change between two commands. */
+export function promptsHash(
+  units: readonly Unit[],
+  prompts: ReadonlyMap<string, Prompt> | undefined,
+  texts: UnitTexts | undefined,
+): string {
+  const hash = createHash('sha256');
+  for (const { caseId, classId } of units) {
+    hash.update(canonicalJson([caseId, classId, prompts?.get(unitKey(caseId, classId)) ?? null]));
+    for (const feature of texts?.of(caseId, classId) ?? []) {
+      hash.update(feature === null ? 'none' : 'text');
+      if (feature !== null)
+        hash.update(new Uint8Array(feature.buffer, feature.byteOffset, feature.byteLength));
+    }
+  }
+  return hash.digest('hex');
 }

@@ -16,10 +16,19 @@ import type { Sam } from '../models/sam/index.ts';
 import type { Config } from '../run/config.ts';
 import type { JsonlStore } from '../run/jsonl.ts';
 import { embedCases } from './embed.ts';
-import { type LoadedModel, loadModel } from './model.ts';
-import { ensurePrompts } from './prompts.ts';
+import { checkTextModel, type LoadedModel, loadModel, otherPrompts } from './model.ts';
+import { ensurePrompts, isOracle, promptsHash } from './prompts.ts';
+import { loadTexts, type UnitTexts } from './text.ts';
 import { allUnits, byId, promptedUnits } from './units.ts';
-import { type JobContext, loadLabelled, openWorkspace, splitIds, type Workspace } from './workspace.ts';
+import {
+  type JobContext,
+  loadLabelled,
+  openWorkspace,
+  promptKinds,
+  promptSource,
+  splitIds,
+  type Workspace,
+} from './workspace.ts';
 
 export type Stage2Inputs = {
   readonly workspace: Workspace;
@@ -29,6 +38,9 @@ export type Stage2Inputs = {
   /** The units' cases, without masks. */
   readonly cases: readonly UnlabelledCase[];
   readonly cached: EmbeddingCache;
+  readonly texts: UnitTexts | undefined;
+  /** Hashes of everything above: prompts too, where they come from outside. */
+  readonly madeFrom: Readonly<Record<string, string>>;
 };
 
 /** Loads stage 1 and everything about the unlabelled cases but their masks. */
@@ -44,18 +56,35 @@ export async function loadStage2Inputs(context: JobContext): Promise<Stage2Input
   const ids = splitIds(workspace, config, 'unlabelled');
   const cases = workspace.dataset.unlabelled(ids);
   const cached = await embedCases(cases, 'unlabelled', stage1.sam, workspace, context);
-  const source = config.prompts.unlabelled;
+  const source = promptSource(config, 'unlabelled');
+  const all = allUnits(workspace, ids);
+  const texts = await loadTexts(context, workspace, all);
+  checkTextModel(run.paths.stage1, stage1.recipe, texts?.model);
+  const others = otherPrompts(stage1.recipe, promptKinds(config));
+  if (others !== undefined) context.warn(others);
   // The only use of hidden masks outside the annotator, and marked as such in every line and output.
   const labelled = source === 'oracle-box' ? byId(workspace.dataset.labelled(ids)) : undefined;
   const prompts = await ensurePrompts(
     run.paths.prompts,
-    allUnits(workspace, ids),
+    all,
     source,
-    { workspace, config, self: { sam: stage1.sam, embeddings: cached }, ...(labelled ? { labelled } : {}) },
+    {
+      workspace,
+      config,
+      self: { sam: stage1.sam, embeddings: cached },
+      texts,
+      ...(labelled ? { labelled } : {}),
+    },
     signal,
     source === 'self' ? stage1.hash : undefined,
   );
-  const units = promptedUnits(allUnits(workspace, ids), prompts, cached);
+  const oracles = [...prompts.values()].filter(isOracle).length;
+  if (source === 'file' && oracles > 0)
+    context.warn(
+      `${oracles} of ${prompts.size} prompts of the unlabelled cases in prompts.jsonl were drawn from their hidden masks (oracle): for benchmarks only.`,
+    );
+  const isOutside = texts !== undefined || source === 'saliency' || source === 'file';
+  const units = promptedUnits(all, prompts, cached, texts);
   if (units.length === 0)
     throw new DataError(
       'no unlabelled case has a usable prompt; see prompts.jsonl and the --prompts.unlabelled setting',
@@ -68,6 +97,12 @@ export async function loadStage2Inputs(context: JobContext): Promise<Stage2Input
     units,
     cases,
     cached,
+    texts,
+    madeFrom: {
+      'checkpoint stage1': stage1.hash,
+      dataset: workspace.dataset.hash,
+      ...(isOutside ? { prompts: promptsHash(all, prompts, texts) } : {}),
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import type { LabelledCase } from '../datasets/cases.ts';
 import { promptToCanvas } from '../prompting/collate.ts';
 import type { Prompt, PromptSource } from '../prompting/prompt.ts';
 import { type Unit, unitKey } from '../training/units.ts';
+import type { UnitTexts } from './text.ts';
 import type { Workspace } from './workspace.ts';
 
 /** Every class of every case. */
@@ -13,7 +14,7 @@ export function allUnits({ classes }: Workspace, caseIds: readonly string[]): Un
   return caseIds.flatMap((caseId) => classes.map((cls) => ({ caseId, classId: cls.id })));
 }
 
-/** Sources that say by an empty prompt that the class is not in the image: such units are left out. */
+/** Sources that say by an empty prompt that the class is not in the image: such units are left out. Saliency only did not find it. */
 const TELLS_ABSENCE: ReadonlySet<PromptSource> = new Set(['oracle-box', 'mask', 'file']);
 
 /** Units that can be worked on, with their prompts on the canvas. */
@@ -21,11 +22,13 @@ export function promptedUnits(
   units: readonly Unit[],
   prompts: ReadonlyMap<string, Prompt>,
   embeddings: EmbeddingCache,
+  texts?: UnitTexts,
 ): AlignUnit[] {
   return units.flatMap(({ caseId, classId }) => {
     const prompt = prompts.get(unitKey(caseId, classId)) as Prompt;
     if (TELLS_ABSENCE.has(prompt.source) && prompt.boxes.length + prompt.points.length === 0) return [];
-    return [{ caseId, classId, prompt: promptToCanvas(prompt, embeddings.geometry(caseId)) }];
+    const onCanvas = promptToCanvas(prompt, embeddings.geometry(caseId), texts?.of(caseId, classId));
+    return [{ caseId, classId, prompt: onCanvas }];
   });
 }
 

@@ -12,6 +12,9 @@ import { NORMALISATIONS } from '../imaging/normalise.ts';
 import { SAM_CONFIGS, type SamConfig } from '../models/sam/index.ts';
 import type { PromptLayout } from '../prompting/collate.ts';
 import type { FromMaskOptions } from '../prompting/from-mask.ts';
+import { TEXT_PARTS } from '../prompting/text/parts.ts';
+import type { TextPart } from '../prompting/text/types.ts';
+import type { PromptKind } from '../run/config/inputs.ts';
 import type { Config } from '../run/config.ts';
 import type { RunFolder } from '../run/run-folder.ts';
 import { CanvasCache, type CanvasOptions } from '../training/canvas.ts';
@@ -61,7 +64,7 @@ export async function openWorkspace(
   setThreads(config.threads > 0 ? config.threads : availableParallelism());
   const device = resolveDevice(config);
   if (run.mode !== 'read') await run.setEngine(`libtorch ${engineVersion().version} on ${device}`);
-  const layout = promptLayout(config, classes);
+  const layout = promptLayout(config, classes, architecture.textDim);
   return {
     dataset,
     splits,
@@ -74,12 +77,38 @@ export async function openWorkspace(
   };
 }
 
-/** Slots for prompts: as many as any class may need. */
-function promptLayout(config: Config, classes: readonly DatasetClass[]): PromptLayout {
-  const { prompts } = config;
-  const boxes = prompts.boxes ? Math.max(...classes.map((c) => maxBoxes(config, c))) : 0;
-  return { points: prompts.points + prompts.negativePoints, boxes };
+/** Slots for prompts: as many as any class may need of what is in use. */
+function promptLayout(config: Config, classes: readonly DatasetClass[], textDim: number): PromptLayout {
+  const { use, points, negativePoints } = config.prompts;
+  const tokens = textTokens(config);
+  if (tokens > 0 && textDim === 0)
+    throw new UsageError(
+      `prompts.use = ${use.join(',')}: model ${config.model.name} has no branch for text.`,
+    );
+  return {
+    points: use.includes('point') ? points + negativePoints : 0,
+    boxes: use.includes('box') ? Math.max(...classes.map((c) => maxBoxes(config, c))) : 0,
+    ...(tokens === 0 ? {} : { text: { tokens, dim: textDim } }),
+  };
 }
+
+/** What the model is given: the kinds in use, but for points where their number is 0. */
+export const promptKinds = ({ prompts }: Pick<Config, 'prompts'>): PromptKind[] =>
+  prompts.use.filter((kind) => kind !== 'point' || prompts.points + prompts.negativePoints > 0);
+
+/** The texts in use. */
+export const textParts = ({ prompts }: Pick<Config, 'prompts'>): TextPart[] =>
+  TEXT_PARTS.filter((part) => prompts.use.includes(part));
+
+/** Text tokens of a prompt: one, or one for each text in use; 0 without text. */
+export const textTokens = (config: Pick<Config, 'prompts'>): number =>
+  Math.min(textParts(config).length, config.prompts.textTokens);
+
+/** Where prompts of a kind of images come from; from nowhere where nothing is in use. */
+export const promptSource = <K extends 'labelled' | 'unlabelled' | 'test'>(
+  { prompts }: Pick<Config, 'prompts'>,
+  of: K,
+): Config['prompts'][K] | 'none' => (prompts.use.length === 0 ? 'none' : prompts[of]);
 
 /** The named architecture with the configuration's changes. */
 export function resolveArchitecture({ data, model }: Pick<Config, 'data' | 'model'>): SamConfig {
@@ -128,8 +157,11 @@ export const maxBoxes = (config: Config, cls: DatasetClass): number =>
 
 /** How prompts are drawn from masks of a class. */
 export function fromMaskOptions(config: Config, cls: DatasetClass): FromMaskOptions {
-  const { boxes, points, negativePoints, jitter } = config.prompts;
-  return { boxes, points, negativePoints, jitter, maxBoxes: maxBoxes(config, cls) };
+  const { use, jitter } = config.prompts;
+  const [points, negativePoints] = use.includes('point')
+    ? [config.prompts.points, config.prompts.negativePoints]
+    : [0, 0];
+  return { boxes: use.includes('box'), points, negativePoints, jitter, maxBoxes: maxBoxes(config, cls) };
 }
 
 /** Ids of a split, cut to a seeded choice where the configuration limits it. */

@@ -2,22 +2,41 @@
 // result does not depend on which others share its batch. Slots that nothing fills are padding, which SAM was trained with.
 
 import { fromTypedArray } from '@maskrank/torch';
+import { UsageError } from '@maskrank/torch/errors';
 import { boxToCanvas, type Geometry, pointToCanvas } from '../imaging/geometry.ts';
 import type { Box, Point } from '../imaging/types.ts';
 import type { PromptTensors } from '../models/sam/index.ts';
 import type { Prompt } from './prompt.ts';
 
-/** Slots of a run: the most points and boxes a prompt may have. */
-export type PromptLayout = { readonly points: number; readonly boxes: number };
+/** Slots of a run: the most points and boxes a prompt may have, and its text tokens with the length of their features. */
+export type PromptLayout = {
+  readonly points: number;
+  readonly boxes: number;
+  /** Absent: the model is given no text. */
+  readonly text?: { readonly tokens: number; readonly dim: number };
+};
 
-/** Boxes and points in canvas pixels. */
-export type CanvasPrompt = { readonly boxes: readonly Box[]; readonly points: readonly Point[] };
+/** Features of a prompt's text tokens, a place for each token of the layout; null where there is no text for it. */
+export type TextFeatureRow = readonly (Float32Array | null)[];
 
-/** A prompt in pixels of the original image, carried onto the canvas. */
-export function promptToCanvas(prompt: Prompt, geometry: Geometry): CanvasPrompt {
+/** Boxes and points in canvas pixels, and text. */
+export type CanvasPrompt = {
+  readonly boxes: readonly Box[];
+  readonly points: readonly Point[];
+  /** Absent: no text. */
+  readonly text?: TextFeatureRow;
+};
+
+/** A prompt in pixels of the original image, carried onto the canvas; `text` goes with it. */
+export function promptToCanvas(
+  prompt: Pick<Prompt, 'boxes' | 'points'>,
+  geometry: Geometry,
+  text?: TextFeatureRow,
+): CanvasPrompt {
   return {
     boxes: prompt.boxes.map((box) => boxToCanvas(geometry, box)),
     points: prompt.points.map((point) => pointToCanvas(geometry, point)),
+    ...(text === undefined ? {} : { text }),
   };
 }
 
@@ -27,6 +46,7 @@ export function collatePrompts(prompts: readonly CanvasPrompt[], layout: PromptL
   return {
     ...(layout.points > 0 ? pointTensors(prompts, n, layout.points) : {}),
     ...(layout.boxes > 0 ? boxTensors(prompts, n, layout.boxes) : {}),
+    ...(layout.text === undefined ? {} : textTensors(prompts, n, layout.text)),
   };
 }
 
@@ -65,4 +85,29 @@ function boxTensors(
     }
   }
   return { boxes: fromTypedArray(corners, [n, slots, 4]), boxPresent: fromTypedArray(present, [n, slots]) };
+}
+
+function textTensors(
+  prompts: readonly CanvasPrompt[],
+  n: number,
+  { tokens, dim }: NonNullable<PromptLayout['text']>,
+): Pick<PromptTensors, 'text' | 'textPresent'> {
+  const features = new Float32Array(n * tokens * dim);
+  const present = new Float32Array(n * tokens);
+  for (const [row, { text = [] }] of prompts.entries()) {
+    for (const [i, feature] of text.slice(0, tokens).entries()) {
+      if (feature === null) continue;
+      if (feature.length !== dim)
+        throw new UsageError(
+          `collatePrompts: a text feature has ${feature.length} values, this model takes ${dim}.`,
+        );
+      const slot = row * tokens + i;
+      features.set(feature, dim * slot);
+      present[slot] = 1;
+    }
+  }
+  return {
+    text: fromTypedArray(features, [n, tokens, dim]),
+    textPresent: fromTypedArray(present, [n, tokens]),
+  };
 }

@@ -107,6 +107,8 @@ export function configWarnings(config: Config): ConfigWarning[] {
       'alignment',
       'alignment.loss.kind = robust without alignment.anchor.reference ran away under label noise.',
     );
+  if (config.prompts.use.length === 0)
+    warn('prompts', 'prompts.use is empty: the model is given nothing, whatever the sources say.');
   if (config.prompts.unlabelled === 'oracle-box' || config.prompts.test === 'oracle-box')
     warn(
       'prompts',

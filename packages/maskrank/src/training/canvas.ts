@@ -10,7 +10,7 @@ import {
   maskToCanvas,
   resampleImage,
 } from '../imaging/geometry.ts';
-import type { Normalisation } from '../imaging/normalise.ts';
+import { type Normalisation, normaliseInto } from '../imaging/normalise.ts';
 import type { Image, Mask } from '../imaging/types.ts';
 
 export type CanvasOptions = {
@@ -46,6 +46,36 @@ export function toCanvas(image: Image, options: CanvasOptions): CanvasImage {
     data.set(row, ((y0 + y) * side + x0) * channels);
   }
   return { geometry, pixels: { width: side, height: side, channels, data } };
+}
+
+/** Where the image itself lies on the canvas; null where it fills it, and nothing is padding. */
+export function imageArea({ geometry, pixels }: CanvasImage): Mask | null {
+  const { width, height } = pixels;
+  const { x0, y0, x1, y1 } = geometry.placed;
+  if (x0 <= 0 && y0 <= 0 && x1 >= width && y1 >= height) return null;
+  const data = new Uint8Array(width * height);
+  for (let y = y0; y < y1; y++) data.fill(1, y * width + x0, y * width + x1);
+  return { width, height, data };
+}
+
+/**
+ * Planes [3, S, S] of a canvas that may have been moved and changed, `inside` (see `imageArea`) with it. Padding becomes
+ * exactly 0, as at inference: no grey value of 8 bits is the mean of all three channels, and changes of tone move it.
+ */
+export function normaliseCanvas(
+  pixels: Image,
+  inside: Mask | null,
+  normalisation: Normalisation,
+  data: Float32Array<ArrayBuffer> = new Float32Array(3 * pixels.width * pixels.height),
+): Float32Array<ArrayBuffer> {
+  const { width, height } = pixels;
+  normaliseInto({ data, width, height, x0: 0, y0: 0 }, pixels, normalisation);
+  if (inside === null) return data;
+  const count = width * height;
+  for (let i = 0; i < count; i++) {
+    if (inside.data[i] === 0) for (let c = 0; c < 3; c++) data[c * count + i] = 0;
+  }
+  return data;
 }
 
 /** Decodes each case once and keeps it: about 64 kB a grey image and as much a mask at 256 px. */

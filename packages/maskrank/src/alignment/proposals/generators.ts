@@ -97,7 +97,8 @@ function dropoutMasks(context: GeneratorContext, count: number): Tensor[] {
 function jitteredMasks(context: GeneratorContext, count: number): Tensor[] {
   const { sam, embeddings, canvasPrompts, layout, options, random } = context;
   return Array.from({ length: count }, () => {
-    const moved = canvasPrompts.map(({ boxes, points }) => ({
+    const moved = canvasPrompts.map(({ boxes, points, ...text }) => ({
+      ...text,
       boxes: boxes.map((box) => loosenBox(box, 0.08, random)),
       points: points.map((p) => ({ ...p, x: p.x + 3 * random.normal(), y: p.y + 3 * random.normal() })),
     }));
@@ -108,13 +109,14 @@ function jitteredMasks(context: GeneratorContext, count: number): Tensor[] {
 
 /** Moves canvas prompts into a view: boxes by their edges, points by the centre of their pixel. */
 export function viewPrompt(
-  { boxes, points }: CanvasPrompt,
+  { boxes, points, ...text }: CanvasPrompt,
   { flip, zoom }: View,
   side: number,
 ): CanvasPrompt {
   const zoomed = (v: number): number => (v - side / 2) * zoom + side / 2;
   const x = (v: number): number => (flip ? side - zoomed(v) : zoomed(v));
   return {
+    ...text,
     boxes: boxes.map((b) => ({
       x0: Math.min(x(b.x0), x(b.x1)),
       x1: Math.max(x(b.x0), x(b.x1)),

@@ -32,6 +32,7 @@ The controls (continued stage 1, best-only, threshold, ceiling) say how much of 
   },
   sections: ['data', 'model', 'prompts', 'training', 'alignment', 'scoring'],
   shortcuts: {
+    prompts: 'prompts.use',
     preset: 'alignment.preset',
     scoring: 'scoring.kind',
     noise: 'scoring.noise',

@@ -11,7 +11,7 @@ export const evaluate = defineVerb({
     ['maskrank evaluate --run runs/busi --split validation', 'on the validation cases'],
   ],
   sections: ['data', 'prompts', 'evaluation'],
-  shortcuts: { split: 'evaluation.split' },
+  shortcuts: { prompts: 'prompts.use', split: 'evaluation.split' },
   runFolder: { mode: 'write' },
   run: async (context) => {
     const { runJob } = await import('../job-context.ts');

@@ -25,6 +25,7 @@ Ctrl-C stops at the next step; the same command goes on there, to the same weigh
   options: { restart: { describe: 'discard what this stage did and begin anew' } },
   sections: ['data', 'model', 'prompts', 'training'],
   shortcuts: {
+    prompts: 'prompts.use',
     model: 'model.name',
     weights: 'model.weights',
     steps: 'training.steps',

@@ -22,7 +22,8 @@ export const predict = defineVerb({
   name: 'predict',
   summary: 'masks for new images from a run or a checkpoint',
   details: `Writes NAME_CLASS.png (0 and 255, the image's size) for each image. Without prompts the model prompts itself: it
-predicts, boxes its prediction and predicts again. Not for clinical use.`,
+predicts, boxes its prediction and predicts again. It is given the kinds of prompts that it was trained with, or those of
+--prompts. Not for clinical use.`,
   examples: [
     ['maskrank predict --run runs/busi new/*.png --out masks', 'with the aligned model of a run'],
     [
@@ -30,8 +31,8 @@ predicts, boxes its prediction and predicts again. Not for clinical use.`,
       'in a given box',
     ],
     [
-      'maskrank predict --run runs/busi new/*.png --out masks --prompts prompts.jsonl',
-      'boxes and points from a file',
+      'maskrank predict --run runs/busi new/*.png --out masks --prompts-file prompts.jsonl',
+      'boxes, points and texts from a file',
     ],
   ],
   args: { files: { name: 'FILES', describe: 'images: PNG, JPEG, TIFF', variadic: true } },
@@ -44,15 +45,24 @@ predicts, boxes its prediction and predicts again. Not for clinical use.`,
       describe: 'which of the run; default stage2 when it is there',
     },
     box: { value: 'BOX', describe: 'x0,y0,x1,y1 in pixels, for every image', parse: box },
-    prompts: { value: 'FILE', describe: 'prompts.jsonl; case is the name of the image without extension' },
+    promptsFile: {
+      value: 'FILE',
+      describe: 'prompts.jsonl; case is the name of the image without extension',
+    },
+    textFeatures: {
+      value: 'FILE',
+      describe: 'features of the texts in it, as maskrank prompt writes them to RUN/cache',
+    },
     overlay: { describe: 'also write NAME.overlay.png' },
   },
   sections: ['prompts', 'evaluation'],
+  shortcuts: { prompts: 'prompts.use' },
   runFolder: { mode: 'read', optional: true },
-  run: async ({ args, options, config, runFolder, progress, signal, out }) => {
+  run: async ({ args, options, config, origins, runFolder, progress, signal, out, warn }) => {
     const { existsSync } = await import('node:fs');
     const { bestDevice } = await import('@maskrank/torch');
     const { predictJob } = await import('../../pipeline/predict.ts');
+    const { promptKinds } = await import('../../pipeline/workspace.ts');
     if ((options.checkpoint === undefined) === (runFolder === undefined))
       throw new UsageError('predict: give --run RUN or --checkpoint FILE, one of them.');
     const ofRun = (stage: string): string | undefined =>
@@ -71,11 +81,15 @@ predicts, boxes its prediction and predicts again. Not for clinical use.`,
       device: config.device === 'auto' ? bestDevice() : config.device,
       threshold: config.evaluation.threshold,
       boxes: options.box === undefined ? [] : [options.box],
-      promptsFile: options.prompts ?? null,
+      promptsFile: options.promptsFile ?? null,
+      textFeatures: options.textFeatures ?? null,
+      use: origins['prompts.use'] === 'default' ? null : promptKinds(config),
+      points: config.prompts.points + config.prompts.negativePoints,
       selfPasses: config.prompts.selfPasses,
       overlay: options.overlay,
       signal,
       onProgress: (done) => task.update(done),
+      warn,
     }).finally(() => task.end());
     const empty = predictions.filter((p) => p.foregroundPx === 0).length;
     out(

@@ -10,7 +10,11 @@ export const propose = defineVerb({
   examples: [['maskrank propose --run runs/busi', 'writes runs/busi/proposals/round-000.safetensors']],
   options: { restart: { describe: 'discard the proposals and all of stage 2' } },
   sections: ['data', 'prompts', 'alignment', 'scoring'],
-  shortcuts: { preset: 'alignment.preset', generator: 'alignment.proposals.generator' },
+  shortcuts: {
+    prompts: 'prompts.use',
+    preset: 'alignment.preset',
+    generator: 'alignment.proposals.generator',
+  },
   runFolder: { mode: 'write' },
   run: async (context) => {
     const { runJob } = await import('../job-context.ts');

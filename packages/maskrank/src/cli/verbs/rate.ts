@@ -11,7 +11,7 @@ export const rate = defineVerb({
     ['maskrank rate --run runs/busi --scoring rating --noise 0.1', 'grades, a tenth of them wrong by one'],
   ],
   sections: ['data', 'prompts', 'alignment', 'scoring'],
-  shortcuts: { scoring: 'scoring.kind', noise: 'scoring.noise' },
+  shortcuts: { prompts: 'prompts.use', scoring: 'scoring.kind', noise: 'scoring.noise' },
   runFolder: { mode: 'write' },
   run: async (context) => {
     const { runJob } = await import('../job-context.ts');

@@ -115,25 +115,42 @@ const jitter = z
   .prefault({})
   .describe('Noise on boxes');
 
+/** What can guide the model; the order in which a choice of them is kept. */
+export const PROMPT_KINDS = ['box', 'point', 'vqa', 'knowledge'] as const;
+
+export type PromptKind = (typeof PROMPT_KINDS)[number];
+
 export const prompts = z
   .strictObject({
     labelled: z
-      .enum(['mask', 'file', 'self', 'none'])
+      .enum(['mask', 'saliency', 'file', 'none'])
       .default('mask')
       .describe(
-        'where prompts of labelled images come from: their masks, prompts.jsonl, the model itself, or nowhere',
+        'where boxes and points of labelled images come from: their masks, maskrank prompt, prompts.jsonl whoever wrote it, or nowhere',
       ),
     unlabelled: z
-      .enum(['oracle-box', 'file', 'self', 'none'])
+      .enum(['oracle-box', 'saliency', 'file', 'self', 'none'])
       .default('self')
       .describe(
-        'prompts of unlabelled images; oracle-box reads the hidden masks, is for benchmarks only and is marked in every output',
+        'boxes and points of unlabelled images; self is the model itself; oracle-box reads the hidden masks, is for benchmarks only and is marked in every output',
       ),
     test: z
-      .enum(['oracle-box', 'file', 'self', 'none'])
+      .enum(['oracle-box', 'saliency', 'file', 'self', 'none'])
       .default('self')
-      .describe('prompts of validation and test images; oracle-box is marked in every output'),
-    boxes: z.boolean().default(true).describe('give boxes'),
+      .describe('boxes and points of validation and test images; oracle-box is marked in every output'),
+    use: z
+      .array(z.enum(PROMPT_KINDS))
+      .overwrite((kinds) => PROMPT_KINDS.filter((kind) => kinds.includes(kind)))
+      .default(['box', 'point'])
+      .describe(
+        "what the model is given: boxes, points, the answer to a visual question, general knowledge of the class; the switches of the paper's Table 1. The two texts are those of maskrank prompt",
+      ),
+    textTokens: z
+      .int()
+      .min(1)
+      .max(2)
+      .default(1)
+      .describe('answer and knowledge joined to one token as in the paper, or a token for each'),
     maxBoxes: z
       .int()
       .min(1)
@@ -148,8 +165,15 @@ export const prompts = z
       .min(0)
       .max(64)
       .default(1)
-      .describe('positive points a prompt, random in the region; the paper uses boxes and points together'),
-    negativePoints: z.int().min(0).max(64).default(0).describe('points outside the region a prompt'),
+      .describe(
+        'positive points a prompt where points are used, random in the region; the paper uses boxes and points together',
+      ),
+    negativePoints: z
+      .int()
+      .min(0)
+      .max(64)
+      .default(0)
+      .describe('points outside the region a prompt where points are used'),
     selfPasses: z
       .int()
       .min(1)
@@ -158,4 +182,4 @@ export const prompts = z
       .describe('for source self: how often the box of the prediction is fed back'),
     jitter,
   })
-  .describe('Boxes and points that go into the model');
+  .describe('Boxes, points and text that go into the model');
