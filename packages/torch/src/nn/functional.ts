@@ -5,10 +5,6 @@ import { EngineError } from '../errors.ts';
 import { op, type Tensor } from '../tensor.ts';
 
 const linearOp = op('aten::linear');
-const conv2dOp = op('aten::conv2d');
-const conv3dOp = op('aten::conv3d');
-const convTranspose2dOp = op('aten::conv_transpose2d.input');
-const convTranspose3dOp = op('aten::conv_transpose3d.input');
 const layerNormOp = op('aten::layer_norm');
 const groupNormOp = op('aten::group_norm');
 const batchNormOp = op('aten::batch_norm');
@@ -41,6 +37,9 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
   return linearOp(x, weight, bias);
 }
 
+/** Spatial dimensions: 2 for x [N, C, H, W], 3 for x [N, C, D, H, W]. */
+export type SpatialRank = 2 | 3;
+
 export type ConvOptions = {
   readonly stride?: number | readonly number[];
   readonly padding?: number | readonly number[];
@@ -56,50 +55,35 @@ const each = (value: number | readonly number[] | undefined, fallback: number): 
 export const spread = (value: number | readonly number[], count: number): readonly number[] =>
   typeof value === 'number' ? new Array<number>(count).fill(value) : value;
 
+type Convolution<Options> = (x: Tensor, weight: Tensor, bias?: Tensor | null, options?: Options) => Tensor;
+
+const convolution =
+  (run: (...args: OpArgument[]) => Tensor): Convolution<ConvOptions> =>
+  (x, weight, bias = null, o = {}) =>
+    run(x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.dilation, 1), o.groups ?? 1);
+
+const transposedConvolution =
+  (run: (...args: OpArgument[]) => Tensor): Convolution<ConvTransposeOptions> =>
+  (x, weight, bias = null, o = {}) =>
+    run(
+      x,
+      weight,
+      bias,
+      each(o.stride, 1),
+      each(o.padding, 0),
+      each(o.outputPadding, 0),
+      o.groups ?? 1,
+      each(o.dilation, 1),
+    );
+
 /** x [N, C, H, W]; weight [out, C / groups, kh, kw]. */
-export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o: ConvOptions = {}): Tensor {
-  return conv2dOp(x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.dilation, 1), o.groups ?? 1);
-}
+export const conv2d = convolution(op('aten::conv2d'));
 /** x [N, C, D, H, W]; weight [out, C / groups, kd, kh, kw]. */
-export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, o: ConvOptions = {}): Tensor {
-  return conv3dOp(x, weight, bias, each(o.stride, 1), each(o.padding, 0), each(o.dilation, 1), o.groups ?? 1);
-}
+export const conv3d = convolution(op('aten::conv3d'));
 /** x [N, C, H, W]; weight [C, out / groups, kh, kw]. */
-export function convTranspose2d(
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | null = null,
-  o: ConvTransposeOptions = {},
-): Tensor {
-  return convTranspose2dOp(
-    x,
-    weight,
-    bias,
-    each(o.stride, 1),
-    each(o.padding, 0),
-    each(o.outputPadding, 0),
-    o.groups ?? 1,
-    each(o.dilation, 1),
-  );
-}
+export const convTranspose2d = transposedConvolution(op('aten::conv_transpose2d.input'));
 /** x [N, C, D, H, W]; weight [C, out / groups, kd, kh, kw]. */
-export function convTranspose3d(
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | null = null,
-  o: ConvTransposeOptions = {},
-): Tensor {
-  return convTranspose3dOp(
-    x,
-    weight,
-    bias,
-    each(o.stride, 1),
-    each(o.padding, 0),
-    each(o.outputPadding, 0),
-    o.groups ?? 1,
-    each(o.dilation, 1),
-  );
-}
+export const convTranspose3d = transposedConvolution(op('aten::conv_transpose3d.input'));
 
 /** Over the last `shape.length` dimensions. */
 export function layerNorm(
@@ -142,8 +126,7 @@ export function embedding(weight: Tensor, indices: Tensor): Tensor {
   return embeddingOp(weight, indices);
 }
 
-/** Spatial dimensions of what is pooled: 2 for x [N, C, H, W], 3 for x [N, C, D, H, W]. */
-export type PoolRank = 2 | 3;
+export type PoolRank = SpatialRank;
 export type PoolOptions = {
   /** The kernel's size unless given. */
   readonly stride?: number | readonly number[];

@@ -40,97 +40,79 @@ const { spread } = F;
 
 export type ConvLayerOptions = F.ConvOptions & { readonly bias?: boolean };
 
-abstract class Convolution extends Layer {
+export type ConvTransposeLayerOptions = F.ConvTransposeOptions & { readonly bias?: boolean };
+
+/** `channels`: the first two dimensions of the weight; the kernel's follow. */
+abstract class Convolution<Options extends ConvLayerOptions> extends Layer {
   readonly weight: Parameter;
   readonly bias: Parameter | null;
+  protected readonly rank: F.SpatialRank;
+  protected readonly options: Options;
 
-  constructor(weightShape: readonly number[], outChannels: number, bias: boolean) {
+  constructor(
+    rank: F.SpatialRank,
+    channels: readonly [number, number],
+    outChannels: number,
+    kernel: Sizes,
+    options: Options,
+  ) {
     super();
-    this.weight = new Parameter(zeros(weightShape));
-    this.bias = bias ? new Parameter(zeros([outChannels])) : null;
+    this.rank = rank;
+    this.options = options;
+    this.weight = new Parameter(zeros([...channels, ...spread(kernel, rank)]));
+    this.bias = options.bias === false ? null : new Parameter(zeros([outChannels]));
   }
   override resetParameters(generator: Generator): void {
     defaultReset(this.weight, this.bias, generator);
   }
 }
 
+type Arguments<Options> = [inChannels: number, outChannels: number, kernel: Sizes, options?: Options];
+
+const CONVS = { 2: F.conv2d, 3: F.conv3d } as const;
+abstract class Conv extends Convolution<ConvLayerOptions> {
+  constructor(rank: F.SpatialRank, ...[from, to, kernel, options = {}]: Arguments<ConvLayerOptions>) {
+    super(rank, [to, from / (options.groups ?? 1)], to, kernel, options);
+  }
+  override forward(x: Tensor): Tensor {
+    return CONVS[this.rank](x, this.weight, this.bias, this.options);
+  }
+}
 /** x [N, in, H, W] -> [N, out, H', W']. */
-export class Conv2d extends Convolution {
-  readonly #options: F.ConvOptions;
-
-  constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvLayerOptions = {}) {
-    super(
-      [outChannels, inChannels / (options.groups ?? 1), ...spread(kernel, 2)],
-      outChannels,
-      options.bias ?? true,
-    );
-    this.#options = options;
-  }
-  override forward(x: Tensor): Tensor {
-    return F.conv2d(x, this.weight, this.bias, this.#options);
+export class Conv2d extends Conv {
+  constructor(...args: Arguments<ConvLayerOptions>) {
+    super(2, ...args);
   }
 }
-
 /** x [N, in, D, H, W] -> [N, out, D', H', W']. */
-export class Conv3d extends Convolution {
-  readonly #options: F.ConvOptions;
-
-  constructor(inChannels: number, outChannels: number, kernel: Sizes, options: ConvLayerOptions = {}) {
-    super(
-      [outChannels, inChannels / (options.groups ?? 1), ...spread(kernel, 3)],
-      outChannels,
-      options.bias ?? true,
-    );
-    this.#options = options;
-  }
-  override forward(x: Tensor): Tensor {
-    return F.conv3d(x, this.weight, this.bias, this.#options);
+export class Conv3d extends Conv {
+  constructor(...args: Arguments<ConvLayerOptions>) {
+    super(3, ...args);
   }
 }
 
-export type ConvTransposeLayerOptions = F.ConvTransposeOptions & { readonly bias?: boolean };
-
+const TRANSPOSED_CONVS = { 2: F.convTranspose2d, 3: F.convTranspose3d } as const;
+abstract class ConvTranspose extends Convolution<ConvTransposeLayerOptions> {
+  constructor(
+    rank: F.SpatialRank,
+    ...[from, to, kernel, options = {}]: Arguments<ConvTransposeLayerOptions>
+  ) {
+    super(rank, [from, to / (options.groups ?? 1)], to, kernel, options);
+  }
+  override forward(x: Tensor): Tensor {
+    return TRANSPOSED_CONVS[this.rank](x, this.weight, this.bias, this.options);
+  }
+}
 /** x [N, in, H, W] -> [N, out, H', W']; weight [in, out / groups, kh, kw]. */
-export class ConvTranspose2d extends Convolution {
-  readonly #options: F.ConvTransposeOptions;
-
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernel: Sizes,
-    options: ConvTransposeLayerOptions = {},
-  ) {
-    super(
-      [inChannels, outChannels / (options.groups ?? 1), ...spread(kernel, 2)],
-      outChannels,
-      options.bias ?? true,
-    );
-    this.#options = options;
-  }
-  override forward(x: Tensor): Tensor {
-    return F.convTranspose2d(x, this.weight, this.bias, this.#options);
+export class ConvTranspose2d extends ConvTranspose {
+  constructor(...args: Arguments<ConvTransposeLayerOptions>) {
+    super(2, ...args);
   }
 }
-
 /** x [N, in, D, H, W] -> [N, out, D', H', W']; weight [in, out / groups, kd, kh, kw]. */
-export class ConvTranspose3d extends Convolution {
-  readonly #options: F.ConvTransposeOptions;
-
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernel: Sizes,
-    options: ConvTransposeLayerOptions = {},
-  ) {
-    super(
-      [inChannels, outChannels / (options.groups ?? 1), ...spread(kernel, 3)],
-      outChannels,
-      options.bias ?? true,
-    );
-    this.#options = options;
-  }
-  override forward(x: Tensor): Tensor {
-    return F.convTranspose3d(x, this.weight, this.bias, this.#options);
+export class ConvTranspose3d extends ConvTranspose {
+  constructor(...args: Arguments<ConvTransposeLayerOptions>) {
+    super(3, ...args);
   }
 }
 

@@ -8,10 +8,16 @@ import type { Tensor } from '../tensor.ts';
 import * as F from './functional.ts';
 import { Buffer, Layer, Parameter } from './module.ts';
 
-function checkRank(layer: object, x: Tensor, allowed: readonly number[], layout: string): void {
-  if (allowed.includes(x.ndim)) return;
+/** What a layer takes: numbers of dimensions, and their names for a message. */
+type Layout = { readonly dimensions: readonly number[]; readonly names: string };
+const ROWS: Layout = { dimensions: [2, 3], names: '[N, C] or [N, C, L]' };
+const IMAGES: Layout = { dimensions: [4], names: '[N, C, H, W]' };
+const VOLUMES: Layout = { dimensions: [5], names: '[N, C, D, H, W]' };
+
+function checkLayout(layer: object, x: Tensor, { dimensions, names }: Layout): void {
+  if (dimensions.includes(x.ndim)) return;
   throw new EngineError(
-    `${layer.constructor.name}: the input has shape [${x.shape}], allowed: ${allowed.join(' or ')} dimensions, ${layout}`,
+    `${layer.constructor.name}: the input has shape [${x.shape}], allowed: ${dimensions.join(' or ')} dimensions, ${names}`,
   );
 }
 
@@ -112,7 +118,9 @@ abstract class BatchNorm extends ChannelNorm {
     this.num_batches_tracked = runningStatistics ? new Buffer(zeros([], { dtype: 'int64' })) : null;
   }
 
-  protected normalise(x: Tensor): Tensor {
+  protected abstract readonly layout: Layout;
+  override forward(x: Tensor): Tensor {
+    checkLayout(this, x, this.layout);
     const { running_mean, running_var, num_batches_tracked } = this;
     if (this.training && num_batches_tracked !== null) noGrad(() => num_batches_tracked.add_(1));
     const useBatch = this.training || running_mean === null;
@@ -130,24 +138,15 @@ abstract class BatchNorm extends ChannelNorm {
 }
 /** x [N, C] or [N, C, L]. */
 export class BatchNorm1d extends BatchNorm {
-  override forward(x: Tensor): Tensor {
-    checkRank(this, x, [2, 3], '[N, C] or [N, C, L]');
-    return this.normalise(x);
-  }
+  protected override readonly layout = ROWS;
 }
 /** x [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
-  override forward(x: Tensor): Tensor {
-    checkRank(this, x, [4], '[N, C, H, W]');
-    return this.normalise(x);
-  }
+  protected override readonly layout = IMAGES;
 }
 /** x [N, C, D, H, W]. */
 export class BatchNorm3d extends BatchNorm {
-  override forward(x: Tensor): Tensor {
-    checkRank(this, x, [5], '[N, C, D, H, W]');
-    return this.normalise(x);
-  }
+  protected override readonly layout = VOLUMES;
 }
 
 export type InstanceNormOptions = {
@@ -161,20 +160,19 @@ abstract class InstanceNorm extends ChannelNorm {
   constructor(channels: number, options: InstanceNormOptions = {}) {
     super(channels, options.affine ?? false, options.eps ?? 1e-5);
   }
+  protected abstract readonly layout: Layout;
+  override forward(x: Tensor): Tensor {
+    checkLayout(this, x, this.layout);
+    return F.instanceNorm(x, this.weight, this.bias, this.eps);
+  }
 }
 /** x [N, C, H, W]. */
 export class InstanceNorm2d extends InstanceNorm {
-  override forward(x: Tensor): Tensor {
-    checkRank(this, x, [4], '[N, C, H, W]');
-    return F.instanceNorm(x, this.weight, this.bias, this.eps);
-  }
+  protected override readonly layout = IMAGES;
 }
 /** x [N, C, D, H, W]. */
 export class InstanceNorm3d extends InstanceNorm {
-  override forward(x: Tensor): Tensor {
-    checkRank(this, x, [5], '[N, C, D, H, W]');
-    return F.instanceNorm(x, this.weight, this.bias, this.eps);
-  }
+  protected override readonly layout = VOLUMES;
 }
 
 /** Normalises groups of channels of every image together (Wu & He 2018). x [N, C, ...]. */

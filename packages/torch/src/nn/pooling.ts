@@ -41,27 +41,24 @@ export class AvgPool3d extends Pool<F.AvgPoolOptions> {
   }
 }
 
-/** x [N, C, H, W] -> [N, C, size, size] */
-export class AdaptiveAvgPool2d extends Layer {
+abstract class AdaptiveAvgPool extends Layer {
   readonly #size: Sizes;
   constructor(size: Sizes) {
     super();
     this.#size = size;
   }
+  protected abstract readonly rank: F.SpatialRank;
   override forward(x: Tensor): Tensor {
-    return F.adaptiveAvgPool(2, x, F.spread(this.#size, 2));
+    return F.adaptiveAvgPool(this.rank, x, F.spread(this.#size, this.rank));
   }
 }
+/** x [N, C, H, W] -> [N, C, size, size] */
+export class AdaptiveAvgPool2d extends AdaptiveAvgPool {
+  protected override readonly rank = 2;
+}
 /** x [N, C, D, H, W] -> [N, C, size, size, size] */
-export class AdaptiveAvgPool3d extends Layer {
-  readonly #size: Sizes;
-  constructor(size: Sizes) {
-    super();
-    this.#size = size;
-  }
-  override forward(x: Tensor): Tensor {
-    return F.adaptiveAvgPool(3, x, F.spread(this.#size, 3));
-  }
+export class AdaptiveAvgPool3d extends AdaptiveAvgPool {
+  protected override readonly rank = 3;
 }
 
 export type UpsampleOptions = {
