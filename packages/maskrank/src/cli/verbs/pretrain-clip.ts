@@ -57,6 +57,6 @@ goes on there, to the same weights as an uninterrupted training.`,
           ...validation.map(({ dataset, class: name, auc }) => [dataset, name, auc?.toFixed(3) ?? '–']),
         ]),
       );
-    return { result, next: `maskrank prompt ${args.datasets[0]} --run RUN --clip ${file}` };
+    return { result, next: `maskrank prompt ${args.datasets[0]} --run RUN --clip.weights ${file}` };
   },
 });

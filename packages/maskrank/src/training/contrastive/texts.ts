@@ -2,6 +2,8 @@
 // can tell whether it is also true of another image: then it is no negative for that image, though it was drawn for this one.
 // Not here: the labels (facts.ts), the loss (loss.ts).
 
+import type { DatasetClass } from '../../datasets/schema.ts';
+import { saliencyText } from '../../prompting/text/questions.ts';
 import type { Random } from '../../util/random.ts';
 import type { ImageFacts } from './facts.ts';
 
@@ -54,6 +56,11 @@ const TAGGED: readonly ((value: string, modality: string) => string)[] = [
   (value, modality) => `a ${value} ${modality} image`,
 ];
 
+/** Names of a class: its own, and those that saliency will be asked for. */
+const phrasesOf = (cls: DatasetClass, modality: string): readonly string[] => [
+  ...new Set([cls.name, saliencyText(cls, modality), ...(cls.prompts ?? [])]),
+];
+
 /** Texts of one claim more than the modality: of a class, of a lack, of a tag, of a tag with a class. */
 function statementsOf({ modality, present, missing, tags }: ImageFacts): Statement[] {
   const inModality = `modality=${modality}`;
@@ -64,8 +71,8 @@ function statementsOf({ modality, present, missing, tags }: ImageFacts): Stateme
       claims: named ? [inModality, ...claims] : claims,
     }));
   return [
-    ...present.flatMap(({ name, prompts = [] }) =>
-      [name, ...prompts].flatMap((what) => shown(what, [`class=${name}`])),
+    ...present.flatMap((cls) =>
+      phrasesOf(cls, modality).flatMap((what) => shown(what, [`class=${cls.name}`])),
     ),
     ...present.flatMap(({ name }) =>
       values.flatMap(([tag, value]) => shown(`${value} ${name}`, [`class=${name}`, `${tag}=${value}`])),
