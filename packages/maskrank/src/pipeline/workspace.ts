@@ -78,7 +78,7 @@ export async function openWorkspace(
 }
 
 /** Slots for prompts: as many as any class may need of what is in use. */
-function promptLayout(config: Config, classes: readonly DatasetClass[], textDim: number): PromptLayout {
+export function promptLayout(config: Config, classes: readonly DatasetClass[], textDim: number): PromptLayout {
   const { use, points, negativePoints } = config.prompts;
   const tokens = textTokens(config);
   if (tokens > 0 && textDim === 0)

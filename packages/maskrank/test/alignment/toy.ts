@@ -28,8 +28,8 @@ export const TOY_CONFIG: SamConfig = {
 export const LAYOUT = { points: 1, boxes: 1 };
 
 /** Random weights, the same at every call. */
-export function toySam(seed = 3): Sam {
-  const sam = createSam(TOY_CONFIG, Generator.seeded(seed));
+export function toySam(seed = 3, changes: Partial<SamConfig> = {}): Sam {
+  const sam = createSam({ ...TOY_CONFIG, ...changes }, Generator.seeded(seed));
   sam.eval();
   return sam;
 }

@@ -196,7 +196,7 @@ describe('augment', () => {
     expect(augment(sample, new Random('a'), always)).toEqual(once);
     expect(augment(sample, new Random('b'), always)).not.toEqual(once);
     expect(sample).toEqual(before);
-    expect(augment(sample, new Random('a'), never)).toEqual(sample);
+    expect(augment(sample, new Random('a'), never)).toEqual({ ...sample, motion: null });
   });
 
   it('gives masks of zeros and ones, of the same size, and never loses one entirely', () => {

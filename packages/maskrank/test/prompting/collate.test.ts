@@ -61,6 +61,26 @@ describe('collatePrompts', () => {
     });
   });
 
+  it('gives each text token its feature, or nothing where there is none', () => {
+    const feature = (v: number) => Float32Array.of(v, v + 0.25, -v);
+    tidy(() => {
+      const list: CanvasPrompt[] = [
+        { boxes: [], points: [], text: [feature(1), feature(2)] },
+        { boxes: [], points: [] },
+        { boxes: [], points: [], text: [null, feature(3)] },
+      ];
+      const given = collatePrompts(list, { points: 0, boxes: 0, text: { tokens: 2, dim: 3 } });
+      expect(Object.keys(given)).toEqual(['text', 'textPresent']);
+      expect(given.text?.shape).toEqual([3, 2, 3]);
+      expect([...(given.textPresent?.toFloat32Array() ?? [])]).toEqual([1, 1, 0, 0, 0, 1]);
+      const values = [...(given.text?.toFloat32Array() ?? [])];
+      expect(values).toEqual([1, 1.25, -1, 2, 2.25, -2, ...Array(9).fill(0), 3, 3.25, -3]);
+      expect(() => collatePrompts(list, { points: 0, boxes: 0, text: { tokens: 1, dim: 4 } })).toThrow(
+        /3 values, this model takes 4/,
+      );
+    });
+  });
+
   it("a prompt's mask does not depend on the prompts beside it", () => {
     const sam = toySam();
     const full: CanvasPrompt = {

@@ -42,13 +42,15 @@ type RunOptions = {
   readonly decoderDropout?: number;
   readonly abortAt?: number;
   readonly dieAt?: number;
+  /** Length of text features; 0 builds no text branch. */
+  readonly textDim?: number;
   /** Validation Dice by how often it has been asked, from 0. */
   readonly validate?: (call: number) => number;
 };
 
 async function run(o: RunOptions = {}) {
   const { folder = fresh(), decoderDropout = 0.2 } = o;
-  const sam = toySam();
+  const sam = toySam(3, { textDim: o.textDim ?? 0 });
   const config = trainingConfig(o.change);
   const controller = new AbortController();
   const metrics = MetricsLog.open(join(dir, `metrics${folders++}.jsonl`));
@@ -110,7 +112,7 @@ describe('finetune', () => {
     const before = snapshot(toySam());
     const done = await run({
       change: { steps: 30, learningRate: 1e-2, schedule: 'constant' },
-      batch: { augment: (image, masks) => ({ image, masks }) },
+      batch: { augment: (image, masks) => ({ image, masks, motion: null }) },
       decoderDropout: 0.05,
     });
     expect(done.failure).toBeUndefined();
@@ -148,6 +150,21 @@ describe('finetune', () => {
     [
       'with corrective clicks and several masks an image',
       { change: { iterativeClicks: 3, epochs: 1 }, batch: { masksPerImage: 2 } },
+    ],
+    [
+      'with prompts that move with their images, and text',
+      {
+        batch: {
+          given: (caseId, classId) => ({
+            boxes: [{ x0: 4 + classId, y0: 8, x1: 30, y1: 40 }],
+            points: [{ x: 9, y: 20 + Number(caseId.slice(4)), label: 1 }],
+          }),
+          text: (_caseId, classId) => [Float32Array.of(classId, 1, 0, -1), null],
+          textProbability: 0.5,
+          layout: { points: 1, boxes: 1, text: { tokens: 2, dim: 4 } },
+        },
+        textDim: 4,
+      },
     ],
     [
       'with early stopping',
