@@ -1,181 +1,33 @@
-// Stage 2 on a toy: eight units, truth that the virtual annotator holds, proposals in rounds that are kept on disk.
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// What stage 2 minimises and what learns from it.
+
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromTypedArray, memory, type Tensor, tidy } from '@maskrank/torch';
-import { DataError, UsageError } from '@maskrank/torch/errors';
-import { afterAll, describe, expect, it } from 'vitest';
-import type { Alarm } from '../../src/alignment/alarms.ts';
+import { fromTypedArray, type Tensor, tidy } from '@maskrank/torch';
+import { describe, expect, it } from 'vitest';
 import { align } from '../../src/alignment/align.ts';
-import { OracleAnnotator } from '../../src/alignment/annotators/oracle.ts';
 import { LiveEmbeddings } from '../../src/alignment/embedding-source.ts';
-import { type Judged, judge } from '../../src/alignment/objectives/judging.ts';
-import { labelAnchor } from '../../src/alignment/objectives/labels.ts';
-import type { Active, Objective, Round } from '../../src/alignment/objectives/objective.ts';
+import type { Judged } from '../../src/alignment/objectives/judging.ts';
+import type { Active, Objective } from '../../src/alignment/objectives/objective.ts';
 import { preferenceObjective } from '../../src/alignment/objectives/preference.ts';
 import { targetObjective } from '../../src/alignment/objectives/target.ts';
-import { decodeUnits, type PolicyOptions } from '../../src/alignment/policy.ts';
+import { decodeUnits } from '../../src/alignment/policy.ts';
 import { PREFERENCE_LOSSES, type PreferenceLossKind } from '../../src/alignment/preference-loss.ts';
 import { candidateMask } from '../../src/alignment/proposals/candidates.ts';
-import { propose, readRound, roundPath, writeRound } from '../../src/alignment/proposals/round.ts';
-import { roundUnits } from '../../src/alignment/schedule.ts';
-import { selectTrainable } from '../../src/models/lora.ts';
+import { roundPath } from '../../src/alignment/proposals/round.ts';
 import { logitsToCanvas, pickHead, type Sam } from '../../src/models/sam/index.ts';
-import type { Config } from '../../src/run/config.ts';
-import { MetricsLog } from '../../src/run/metrics.ts';
 import {
-  never,
-  SIDE,
-  snapshot,
-  toyAlignment,
-  toyInput,
-  toyPolicy,
-  toySam,
-  toyTruth,
-  toyUnits,
-} from './toy.ts';
-
-const dir = mkdtempSync(join(tmpdir(), 'maskrank-align-'));
-afterAll(() => rmSync(dir, { recursive: true }));
-let folders = 0;
-const fresh = (): string => {
-  const folder = join(dir, `run${folders++}`);
-  mkdirSync(folder);
-  return folder;
-};
-
-const units = toyUnits(8);
-const header = { schemaVersion: 1, configHash: 'c0', madeFrom: { 'checkpoint stage1': 's0' } };
-const STEPS = 9;
-const base = {
-  batchSize: 3,
-  learningRate: 3e-3,
-  checkpointEverySteps: 1000,
-  logEverySteps: 1,
-  refresh: { everySteps: 4 },
-  skip: { minRegionPx: 1, maxRegionFraction: 1 },
-};
-type Changes = Parameters<typeof toyAlignment>[0];
-const configOf = (change: Changes = {}) => toyAlignment({ ...base, ...change });
-
-/** Judged proposals of a round as the pipeline has them: from the folder, else made and written there. */
-function judgedIn(folder: string, policy: PolicyOptions, config: Config['alignment']) {
-  const annotator = new OracleAnnotator({
-    kind: 'ranking',
-    noise: 0,
-    randomOrders: 0,
-    ratingBins: [0.4, 0.55, 0.7],
-    seed: 1,
-    truth: toyTruth,
-  });
-  return async (round: Round): Promise<readonly Judged[]> => {
-    const path = roundPath(folder, round.index);
-    const there = await readRound(path, { header, rerun: 'align' });
-    const proposals =
-      there?.proposals ??
-      propose(round.units, {
-        policy,
-        options: config.proposals,
-        round: round.index,
-        seed: 1,
-        signal: round.signal,
-      });
-    if (there === undefined) await writeRound(path, proposals, header, {});
-    const { judged } = judge(proposals, {
-      annotator,
-      store: null,
-      round: round.index,
-      betas: config.loss,
-      skip: config.skip,
-    });
-    return judged;
-  };
-}
-
-type RunOptions = {
-  readonly folder?: string;
-  readonly change?: Changes;
-  readonly totalSteps?: number;
-  /** Steps done after which the run is told to stop. */
-  readonly abortAt?: number;
-  /** Steps done after which the process dies. */
-  readonly dieAt?: number;
-  readonly live?: boolean;
-  /** Weight of the loss on labelled cases. */
-  readonly labels?: number;
-  readonly wrap?: <A extends Active>(objective: Objective<A>, sam: Sam) => Objective<A>;
-};
-
-const trainables = (sam: Sam, config: Config['alignment']) =>
-  selectTrainable(sam, config.scope === 'decoder' ? 'decoder' : 'all');
-
-const labelled = toyUnits(12).slice(8);
-const anchorTo = (of: typeof labelled, policy: PolicyOptions, weight: number) =>
-  labelAnchor({
-    policy,
-    units: of,
-    target: (unit) => toyTruth(unit.caseId),
-    loss: { scope: 'mask' },
-    batchSize: 3,
-    weight,
-    seed: 1,
-  });
-
-async function run(o: RunOptions = {}) {
-  const { folder = fresh(), totalSteps = STEPS } = o;
-  const config = configOf(o.change);
-  const sam = toySam();
-  const live = new LiveEmbeddings(sam, new Map(units.map(({ caseId }) => [caseId, toyInput(caseId)])));
-  const policy = o.live === true ? toyPolicy(sam, live) : toyPolicy(sam);
-  const objective = preferenceObjective({
-    policy,
-    loss: config.loss,
-    anchor: config.anchor.reference,
-    judgedOf: judgedIn(folder, policy, config),
-    ...(o.labels === undefined ? {} : { labels: anchorTo(labelled, policy, o.labels) }),
-  });
-  const controller = new AbortController();
-  const alarms: [Alarm['kind'], number][] = [];
-  const metrics = MetricsLog.open(join(dir, `metrics${folders++}.jsonl`));
-  let failure: unknown;
-  let steps = -1;
-  try {
-    const done = await align({
-      policy,
-      trainable: trainables(sam, config),
-      units,
-      objective: o.wrap?.(objective, sam) ?? objective,
-      config,
-      totalSteps,
-      seed: 1,
-      stream: 'stage2',
-      loop: {
-        label: 'toy',
-        statePath: join(folder, 'state.safetensors'),
-        header,
-        rerun: 'align --restart',
-        metrics,
-        signal: controller.signal,
-        onProgress: (doneSteps) => {
-          if (doneSteps === o.abortAt) controller.abort(new Error('stopped by request'));
-          if (doneSteps === o.dieAt) throw new Error('killed');
-        },
-      },
-      onAlarm: ({ kind }, step) => alarms.push([kind, step]),
-    });
-    steps = done.steps;
-  } catch (error) {
-    failure = error;
-  }
-  const lines = metrics.entries();
-  metrics.close();
-  const weights = snapshot(sam);
-  sam.dispose();
-  return { folder, steps, weights, lines, alarms, failure };
-}
-
-const losses = ({ lines }: { lines: Awaited<ReturnType<typeof run>>['lines'] }) =>
-  lines.map((line) => line.losses?.preference as number);
+  configOf,
+  fresh,
+  header,
+  judgedIn,
+  losses,
+  type RunOptions,
+  run,
+  STEPS,
+  trainables,
+  units,
+} from './align-toy.ts';
+import { never, SIDE, snapshot, toyPolicy, toySam, toyTruth } from './toy.ts';
 
 describe('Eq. (5) on the toy', () => {
   it('starts at ln 2, falls, and moves the decoder alone', async () => {
@@ -311,79 +163,6 @@ describe('the parts of the loss', () => {
   });
 });
 
-describe('a stopped run', () => {
-  const whole = run();
-
-  it.each(Array.from({ length: STEPS }, (_, i) => i))(
-    'told to stop after %d steps, goes on to exactly the same weights and curve',
-    async (abortAt) => {
-      const { weights, lines } = await whole;
-      const first = await run({ abortAt });
-      expect(String(first.failure)).toBe('Error: stopped by request');
-      expect(first.lines).toHaveLength(abortAt);
-      const second = await run({ folder: first.folder });
-      expect(second.failure).toBeUndefined();
-      expect(second.steps).toBe(STEPS);
-      expect(second.weights).toEqual(weights);
-      const curve = (list: typeof lines) =>
-        list.map(({ step, losses: l, rewardMean, refreshed }) => ({ step, l, rewardMean, refreshed }));
-      expect(curve([...first.lines, ...second.lines])).toEqual(curve(lines));
-    },
-  );
-
-  it('killed between two saved states, repeats what was lost', async () => {
-    const change = { checkpointEverySteps: 3 };
-    const killed = await run({ change, dieAt: 5 });
-    expect(String(killed.failure)).toBe('Error: killed');
-    const second = await run({ change, folder: killed.folder });
-    expect(second.lines[0]?.step).toBe(4);
-    expect(second.weights).toEqual((await whole).weights);
-  });
-
-  it('with a reference that moves half the way, too', async () => {
-    const change = { refresh: { everySteps: 4, resync: 0.5 } };
-    const { weights } = await run({ change });
-    for (const abortAt of [4, 6]) {
-      const { folder } = await run({ change, abortAt });
-      expect((await run({ change, folder })).weights).toEqual(weights);
-    }
-  });
-
-  it('that is finished does nothing more', async () => {
-    const done = await run();
-    const again = await run({ folder: done.folder });
-    expect(again.steps).toBe(STEPS);
-    expect(again.lines).toEqual([]);
-    expect(again.weights).toEqual(done.weights);
-  });
-});
-
-describe('memory', () => {
-  it('holds as many tensors after a run as before, finished or stopped', async () => {
-    await run();
-    const before = memory().tensors;
-    expect((await run()).steps).toBe(STEPS);
-    expect(memory().tensors).toBe(before);
-    await run({ abortAt: 5 });
-    expect(memory().tensors).toBe(before);
-    await run({ dieAt: 5 });
-    expect(memory().tensors).toBe(before);
-  });
-
-  it('does not grow from step to step', async () => {
-    const counts: number[] = [];
-    const wrap = <A extends Active>(objective: Objective<A>): Objective<A> => ({
-      ...objective,
-      loss: (active, batch, step) => {
-        counts.push(memory().tensors);
-        return objective.loss(active, batch, step);
-      },
-    });
-    await run({ wrap });
-    expect(new Set(counts.slice(1)).size).toBe(1); // the first step is before Adam has its memory
-  });
-});
-
 describe('what learns', () => {
   it('with scope all the encoder learns too, from live embeddings, and a stopped run goes on exactly', async () => {
     const o: RunOptions = {
@@ -409,103 +188,6 @@ describe('what learns', () => {
     const live = new LiveEmbeddings(sam, new Map());
     expect(() => tidy(() => live.tensor(['case7'], 'cpu'))).toThrow(/case case7: its image was not loaded/);
     sam.dispose();
-  });
-});
-
-describe('rounds', () => {
-  it('disjoint: a round learns from its own units alone', async () => {
-    const seen: string[][] = [];
-    const wrap = <A extends Active>(objective: Objective<A>): Objective<A> => ({
-      begin: (round, withReference) => {
-        seen.push([]);
-        return objective.begin(round, withReference);
-      },
-      loss: (active, batch, step) => {
-        seen.at(-1)?.push(...active.map((a) => a.unit.caseId));
-        return objective.loss(active, batch, step);
-      },
-    });
-    const change: Changes = { refresh: { rounds: 'disjoint', roundCount: 3, everySteps: 1 }, batchSize: 2 };
-    await run({ change, totalSteps: 9, wrap });
-    const config = configOf(change);
-    expect(seen).toHaveLength(3);
-    for (const [round, ids] of seen.entries()) {
-      const own = roundUnits(units, round, config, 1).map((unit) => unit.caseId);
-      expect([...new Set(ids)].sort()).toEqual([...own].sort());
-    }
-  });
-
-  it('without a unit that has a signal end with advice', async () => {
-    const { failure } = await run({
-      change: { skip: { minRegionPx: SIDE * SIDE + 1, maxRegionFraction: 1 } },
-    });
-    expect(failure).toBeInstanceOf(UsageError);
-    expect(String(failure)).toMatch(/round 0: no unit has a signal/);
-  });
-
-  it('a state of another configuration is refused', async () => {
-    const { folder } = await run({ abortAt: 2 });
-    const sam = toySam();
-    const policy = toyPolicy(sam);
-    const config = configOf();
-    const going = align({
-      policy,
-      trainable: trainables(sam, config),
-      units,
-      objective: preferenceObjective({
-        policy,
-        loss: config.loss,
-        anchor: 0,
-        judgedOf: judgedIn(folder, policy, config),
-      }),
-      config,
-      totalSteps: STEPS,
-      seed: 1,
-      stream: 'stage2',
-      loop: {
-        label: 'toy',
-        statePath: join(folder, 'state.safetensors'),
-        header: { ...header, configHash: 'c1' },
-        rerun: 'align --restart',
-        metrics: null,
-        signal: never,
-        onProgress: () => {},
-      },
-      onAlarm: () => {},
-    });
-    await expect(going).rejects.toThrow(DataError);
-    sam.dispose();
-  });
-});
-
-describe('alarms', () => {
-  // Any movement at all counts as running away, from the twentieth step on.
-  const change: Changes = {
-    refresh: { everySteps: 0 },
-    alarms: { runawayLogit: 1e-9, saturationReward: 1e9 },
-  };
-
-  it('stop the run, which then is finished; a warning does not', async () => {
-    const stopped = await run({ change, totalSteps: 24 });
-    expect(stopped.alarms).toEqual([['runaway', 19]]);
-    expect(stopped.steps).toBe(20);
-    const again = await run({ change, totalSteps: 24, folder: stopped.folder });
-    expect(again.steps).toBe(20);
-    expect(again.lines).toEqual([]);
-    expect(again.weights).toEqual(stopped.weights);
-    const warned = await run({
-      change: { ...change, alarms: { ...change?.alarms, action: 'warn' } },
-      totalSteps: 24,
-    });
-    expect(warned.steps).toBe(24);
-    expect(warned.alarms.map(([, step]) => step)).toEqual([19, 20, 21, 22, 23]);
-  });
-
-  it('come at the same step in a run that was stopped in between', async () => {
-    const { folder } = await run({ change, totalSteps: 24, abortAt: 11 });
-    const second = await run({ change, totalSteps: 24, folder });
-    expect(second.alarms).toEqual([['runaway', 19]]);
-    expect(second.steps).toBe(20);
   });
 });
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll } from 'vitest';
+import { type ImportOptions, importDataset } from '../../src/datasets/index.ts';
 
 const folders: string[] = [];
 afterAll(() => {
@@ -79,3 +80,11 @@ export async function messageOf(run: () => unknown): Promise<string> {
   }
   throw new Error('expected an error, none was thrown');
 }
+
+/** Imports `source` into a folder of its own. */
+export const importAt = (name: string, source: string, options: ImportOptions = {}) =>
+  importDataset(name, { source, out: join(scratch(), 'dataset'), options });
+
+/** Message of the error that an import ends with. */
+export const importFault = (name: string, source: string, options: ImportOptions = {}) =>
+  messageOf(() => importAt(name, source, options));
