@@ -131,8 +131,8 @@ async function send(address: Address, path: string, body: string, signal: AbortS
     });
     if (response.status < 300 || response.status >= 400) return response;
     await response.body?.cancel();
-    const location = response.headers.get('location') ?? '';
-    const target = URL.canParse(location, url) ? new URL(location, url) : null;
+    const location = response.headers.get('location');
+    const target = location !== null && URL.canParse(location, url) ? new URL(location, url) : null;
     const isSame = target !== null && target.origin === new URL(url).origin;
     if (!isSame || ![307, 308].includes(response.status) || redirects === MAX_REDIRECTS)
       throw new DataError(

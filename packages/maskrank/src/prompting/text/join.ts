@@ -1,6 +1,6 @@
 // Answer and knowledge as one text that fits the text network: 256 word pieces for BiomedCLIP, `[CLS]` and `[SEP]` among them.
-// The answer, which is about this image, stands first and is cut last; knowledge is cut after a sentence where one fits. What
-// falls away is counted, since a network would drop the end of a long text without a word.
+// The answer, which is about this image, stands first, and nothing stands behind an answer that had to be cut; knowledge is cut
+// after a sentence where one fits. What falls away is counted, since a network would drop the end of a long text without a word.
 
 import { UsageError } from '@maskrank/torch/errors';
 import type { WordPiece } from '../../models/clip/index.ts';
@@ -29,7 +29,7 @@ export function joinText(tokenizer: Tokenizer, text: PromptText, budget: number 
     throw new UsageError(`joinText: budget ${budget}; allowed: whole numbers from ${MARKERS + 1}.`);
   const room = budget - MARKERS;
   const answer = fit(tokenizer, text.answer ?? '', room);
-  const knowledge = fit(tokenizer, text.knowledge ?? '', room - answer.pieces);
+  const knowledge = fit(tokenizer, text.knowledge ?? '', answer.dropped > 0 ? 0 : room - answer.pieces);
   const droppedOf = { answer: answer.dropped, knowledge: knowledge.dropped };
   return {
     text: wholeText({ answer: answer.text, knowledge: knowledge.text }),
