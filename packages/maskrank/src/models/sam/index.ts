@@ -24,3 +24,4 @@ export {
 } from './predictor.ts';
 export { PromptEncoder, type PromptTensors } from './prompt-encoder.ts';
 export { createSam, pickBest, pickHead, Sam } from './sam.ts';
+export { samStateShapes } from './state-shapes.ts';
