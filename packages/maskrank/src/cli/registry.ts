@@ -12,6 +12,7 @@ import { evaluate } from './verbs/evaluate.ts';
 import { finetune } from './verbs/finetune.ts';
 import { predict } from './verbs/predict.ts';
 import { pretrainClip } from './verbs/pretrain-clip.ts';
+import { prompt } from './verbs/prompt.ts';
 import { propose } from './verbs/propose.ts';
 import { rate } from './verbs/rate.ts';
 import { report } from './verbs/report.ts';
@@ -32,6 +33,7 @@ export const registry: readonly Verb[] = [
   weightsAdd,
   weightsVerify,
   pretrainClip,
+  prompt,
   finetune,
   propose,
   rate,

@@ -46,7 +46,8 @@ export function regionOptions(
     },
     boxes: overlay(preset.boxes, regions.boxes),
     points: overlay(preset.points, regions.points),
-    fallback: given(regions.fallback, preset.fallback),
+    // A flag's `none` stands for the preset.
+    fallback: regions.fallback === 'no-prompt' ? 'none' : given(regions.fallback, preset.fallback),
     peakShare: given(regions.peakShare, preset.peakShare),
   };
 }

@@ -1,6 +1,5 @@
-// The text of every prompt: answers about an image, asked once, and knowledge of a class, the same for all of its cases. What was
-// answered before to the same question by the same provider is taken from the lines that are there, so that other settings for
-// saliency never ask again. Not here: who answers (providers.ts), what becomes of texts (text-features.ts).
+// The text of every prompt: answers about an image, and knowledge of a class, the same for all of its cases.
+// Not here: who answers (providers.ts), what becomes of texts (../../prompting/text/encode.ts).
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -76,7 +75,10 @@ export async function gatherKnowledge(
       continue;
     }
     signal.throwIfAborted();
-    const found = await provider.knowledge(about, signal);
+    const found = await provider.knowledge(about, signal).catch((error: unknown) => {
+      if (error instanceof UnansweredError) return null;
+      throw error;
+    });
     if (found === null) {
       warn(`nobody knows the class '${className}' (${provider.name}): its prompts have no knowledge text`);
       continue;
@@ -113,19 +115,15 @@ function keepKnowledge(
   });
 }
 
-/** The answer about a case and class: from an earlier line where the same was asked, else from the provider. */
+/** The answer about a case and class; its text is '' where the provider declines. */
 export async function answerFor(
   provider: AnswerProvider,
-  item: UnlabelledCase,
+  { id: caseId, imagePath }: UnlabelledCase,
   { cls, modality }: { readonly cls: DatasetClass; readonly modality: string },
-  earlier: readonly PromptLine[],
   signal: AbortSignal,
 ): Promise<SourcedText> {
   const text = questionFor(cls, modality);
   const identity = answerIdentity(provider, text);
-  const before = earlier.flatMap((line) => answerOf(line, identity) ?? []).at(0);
-  if (before !== undefined) return before;
-  const { id: caseId, imagePath } = item;
   const question = { caseId, classId: cls.id, className: cls.name, imagePath, text };
   try {
     const answer = await provider.answer(question, signal);
@@ -134,11 +132,6 @@ export async function answerFor(
     if (!(error instanceof UnansweredError)) throw error;
     return { text: '', source: { provider: provider.name, unanswered: error.reason, identity } };
   }
-}
-
-function answerOf({ text, provenance }: PromptLine, identity: string): SourcedText | undefined {
-  const source = provenance.answer as SourcedText['source'] | undefined;
-  return source?.identity === identity ? { text: text?.answer ?? '', source } : undefined;
 }
 
 /** The fields of a line. */

@@ -201,7 +201,7 @@ export const regions = z
       })
       .prefault({})
       .describe('Points, drawn from the seed, the case and the class'),
-    fallback: optional(z.enum(['whole-image', 'peak', 'none'])).describe(
+    fallback: optional(z.enum(['whole-image', 'peak', 'no-prompt'])).describe(
       'what to give where nothing is found: a box around everything, the highest values, or no prompt; counted and told',
     ),
     peakShare: optional(z.number().gt(0).max(1)).describe("for peak: part of the image's pixels"),

@@ -1,31 +1,10 @@
-// Parts of the work that run side by side, and the lines that they write: which cases are whose, which file is whose, and which
-// lines anywhere in the run are good. A line is good when its identity is the one that would be made now, so it does not matter
-// who made it, in how many parts, or when. Not here: making lines (job.ts).
+// Lines that are there, wherever: in prompts.jsonl and in the files of parts. A line is good when its identity is the one that
+// would be made now, so it does not matter who made it, in how many parts, or when. Not here: making lines (job.ts).
 
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { UsageError } from '@maskrank/torch/errors';
 import { type PromptLine, promptKey, readPrompts } from '../../prompting/prompt-store.ts';
-
-/** Part `index` (from 1) of `count`. */
-export type Shard = { readonly index: number; readonly count: number };
-
-/** `2/8` */
-export function parseShard(text: string): Shard {
-  const [, index, count] = /^(\d{1,5})\/(\d{1,5})$/.exec(text.trim())?.map(Number) ?? [];
-  if (index !== undefined && count !== undefined && index >= 1 && index <= count) return { index, count };
-  throw new UsageError(`'${text}' is no part, allowed: i/n with 1 <= i <= n, as 2/8.`);
-}
-
-/** Every n-th case, beginning with the i-th: parts differ by at most one case. */
-export const isOfShard = (position: number, shard: Shard | null): boolean =>
-  shard === null || position % shard.count === shard.index - 1;
-
-const SHARD_FILE = /^prompts\.shard-\d+-of-\d+\.jsonl$/;
-
-/** The file of a part, beside prompts.jsonl. */
-export const shardPath = (dir: string, { index, count }: Shard): string =>
-  join(dir, `prompts.shard-${index}-of-${count}.jsonl`);
+import { SHARD_FILE } from './shard.ts';
 
 /** Files of parts in a run, in a fixed order. */
 export const shardFiles = (dir: string): string[] =>
@@ -48,25 +27,21 @@ export type Pool = {
 };
 
 export function readPool(dir: string, mainPath: string): Pool {
-  return {
-    main: existsSync(mainPath) ? readPrompts(mainPath) : new Map(),
-    parts: shardFiles(dir).map(readPrompts),
-  };
+  const files = shardFiles(dir);
+  try {
+    const parts = files.map(readPrompts);
+    return { main: existsSync(mainPath) ? readPrompts(mainPath) : new Map(), parts };
+  } catch (error) {
+    // Put together and deleted meanwhile: their lines stand in prompts.jsonl now.
+    if (files.some((path) => !existsSync(path))) return readPool(dir, mainPath);
+    throw error;
+  }
 }
 
 /** The good line of a case and class, wherever it stands. */
 export function findMade({ main, parts }: Pool, wanted: WantedLine): PromptLine | undefined {
   const key = promptKey(wanted);
   return [main, ...parts].map((lines) => lines.get(key)).find((line) => isMade(line, wanted));
-}
-
-/** Lines of a case and class that saliency made some time, good or not: their answers may still hold. */
-export function earlierLines({ main, parts }: Pool, wanted: WantedLine): PromptLine[] {
-  const key = promptKey(wanted);
-  return [main, ...parts].flatMap((lines) => {
-    const line = lines.get(key);
-    return line?.provenance.source === 'saliency' ? [line] : [];
-  });
 }
 
 /** Deletes the files of parts once all of their lines are in prompts.jsonl. */

@@ -1,0 +1,116 @@
+// Who answers questions and who knows classes, as configured. Nothing is asked here, and nothing leaves the machine unless an
+// endpoint is both configured and chosen. Not here: the providers themselves (prompting/text).
+
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DataError, UsageError } from '@maskrank/torch/errors';
+import { resolveWeights } from '../../models/weights/index.ts';
+import { endpointAnswers } from '../../prompting/text/answers/endpoint.ts';
+import { openMedvintAnswers } from '../../prompting/text/answers/medvint.ts';
+import { recordedAnswers } from '../../prompting/text/answers/recorded.ts';
+import { recordAnswers } from '../../prompting/text/answers/recording.ts';
+import type { ChatOptions } from '../../prompting/text/chat.ts';
+import { cardKnowledge } from '../../prompting/text/knowledge/cards.ts';
+import { endpointKnowledge } from '../../prompting/text/knowledge/endpoint.ts';
+import type { AnswerProvider, KnowledgeProvider } from '../../prompting/text/types.ts';
+import type { Config } from '../../run/config.ts';
+
+type ProviderRequest = {
+  readonly config: Config;
+  readonly device: string;
+  /** Where answers of a model and an endpoint's knowledge are kept, a file each for this command alone. */
+  readonly answersPath: string;
+  readonly knowledgePath: string;
+};
+
+/** The value of a key that this choice needs. */
+function need(value: string | null, key: string, choice: string, words: string): string {
+  if (value !== null) return value;
+  throw new UsageError(`${choice} needs ${key}: ${words}.`);
+}
+
+function chatOptions({ endpoint }: Config['text'], choice: string): ChatOptions {
+  const { baseUrl, model, timeoutS, retries, ...options } = endpoint;
+  return {
+    ...options,
+    baseUrl: need(
+      baseUrl,
+      'text.endpoint.baseUrl',
+      choice,
+      'the address of the server, as http://localhost:11434/v1',
+    ),
+    model: need(model, 'text.endpoint.model', choice, "the model's name as the server knows it"),
+    limits: { timeoutMs: 1000 * timeoutS, retries },
+  };
+}
+
+const ANSWERS: Readonly<
+  Record<Exclude<Config['text']['answers'], 'none'>, (request: ProviderRequest) => Promise<AnswerProvider>>
+> = {
+  medvint: async ({ config: { text }, device }) => {
+    const { weights, tokenizer, storage, compute, maxNewTokens } = text.medvint;
+    const path = await resolveWeights(
+      need(weights, 'text.medvint.weights', 'text.answers = medvint', 'a folder or file of MedVInT-TD'),
+    );
+    return openMedvintAnswers({
+      weights: path,
+      tokenizer: tokenizer ?? tokenizerBeside(path),
+      storage,
+      compute,
+      maxNewTokens,
+      device: device as 'cpu',
+    });
+  },
+  endpoint: async ({ config: { text } }) => endpointAnswers(chatOptions(text, 'text.answers = endpoint')),
+  recorded: async ({ config: { text } }) =>
+    recordedAnswers(need(text.recorded, 'text.recorded', 'text.answers = recorded', 'the file of answers')),
+};
+
+function tokenizerBeside(weights: string): string {
+  const places = [join(weights, 'tokenizer.model'), join(dirname(weights), 'tokenizer.model')];
+  const found = places.find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new DataError(
+    `text.medvint: there is no ${places.join(' and no ')}. Name LLaMA's tokenizer.model with --text.medvint.tokenizer.`,
+  );
+}
+
+const KNOWLEDGE: Readonly<
+  Record<
+    Exclude<Config['text']['knowledge'], 'none'>,
+    (request: ProviderRequest) => KnowledgeProvider & { readonly close?: () => void }
+  >
+> = {
+  cards: () => cardKnowledge(),
+  endpoint: ({ config: { text }, knowledgePath }) => {
+    mkdirSync(dirname(knowledgePath), { recursive: true });
+    const options = chatOptions(text, 'text.knowledge = endpoint');
+    return endpointKnowledge({ ...options, cachePath: knowledgePath });
+  },
+};
+
+/** Who answers; null where answers are not in use. UsageError where they are and nobody is named. */
+export async function openAnswers(request: ProviderRequest): Promise<AnswerProvider | null> {
+  const { text, prompts } = request.config;
+  if (!prompts.use.includes('vqa')) return null;
+  if (text.answers === 'none')
+    throw new UsageError(
+      'prompts.use contains vqa, but text.answers = none: name who answers with --text.answers medvint, endpoint or recorded.',
+    );
+  const provider = await ANSWERS[text.answers](request);
+  // What stands in a file already needs no second one.
+  return text.answers === 'recorded' ? provider : recordAnswers(provider, request.answersPath);
+}
+
+/** Who knows the classes; null where knowledge is not in use. */
+export function openKnowledge(
+  request: ProviderRequest,
+): (KnowledgeProvider & { readonly close?: () => void }) | null {
+  const { text, prompts } = request.config;
+  if (!prompts.use.includes('knowledge')) return null;
+  if (text.knowledge === 'none')
+    throw new UsageError(
+      'prompts.use contains knowledge, but text.knowledge = none: name who knows with --text.knowledge cards or endpoint.',
+    );
+  return KNOWLEDGE[text.knowledge](request);
+}
