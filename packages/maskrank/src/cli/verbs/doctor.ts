@@ -3,6 +3,7 @@
 
 import type { EngineProbes } from '@maskrank/torch/engine';
 import { EngineError } from '@maskrank/torch/errors';
+import { privacyOfMachine } from '../../prompting/text/privacy.ts';
 import { textTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 
@@ -19,6 +20,7 @@ export const doctor = defineVerb({
     const { doctorReport } = await import('@maskrank/torch/engine');
     const report = await doctorReport(await probes());
     const { engine, blas, cpu, memory, gflops, threads, cudaDevices, problems } = report;
+    const privacy = privacyOfMachine();
     const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
     out(
       textTable([
@@ -35,14 +37,15 @@ export const doctor = defineVerb({
           gflops === null ? 'not measured' : `${gflops.toFixed(0)} GFLOP/s (float32 product of 1024 x 1024)`,
         ],
         ['CUDA', cudaDevices?.join('; ') || (engine?.cuda ? `built for ${engine.cuda}, no device` : 'none')],
+        ['network', privacy],
       ]),
     );
     for (const { what, fix } of problems)
       out(`\nproblem: ${what}\nremedy:  ${fix.replaceAll('\n', '\n         ')}`);
     const next = 'maskrank demo';
-    if (engine !== null) return { result: { versions, ...report }, next };
+    if (engine !== null) return { result: { versions, ...report, privacy }, next };
     return {
-      result: { versions, ...report },
+      result: { versions, ...report, privacy },
       failure: new EngineError('no engine loads; see the remedy above.'),
     };
   },

@@ -45,7 +45,7 @@ export {
   recordedKnowledge,
 } from './knowledge/endpoint.ts';
 export { allTexts, TEXT_PARTS, textsFor, wholeText } from './parts.ts';
-export { leavesMachine, privacyStatement, type TextEndpoints } from './privacy.ts';
+export { leavesMachine, privacyOfMachine, privacyStatement, type TextEndpoints } from './privacy.ts';
 export { type AskedClass, questionFor, saliencyText } from './questions.ts';
 export type * from './types.ts';
 export { UnansweredError } from './unanswered.ts';

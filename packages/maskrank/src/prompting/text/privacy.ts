@@ -1,6 +1,6 @@
 // What text prompts send away, in a sentence for `doctor`, the log and a run's record: nothing, unless an endpoint is configured.
 
-import { isThisMachine } from './address.ts';
+import { type Environment, isThisMachine, KEY_VARIABLE } from './address.ts';
 
 export type TextEndpoints = {
   /** Base address of the endpoint that answers questions about images; null without one. */
@@ -28,6 +28,12 @@ export function privacyStatement(endpoints: TextEndpoints): string {
   });
   const first = leavesMachine(endpoints) ? 'Data leave this machine' : 'Nothing leaves this machine';
   return `${first}: ${ways.length === 0 ? 'no endpoint is configured' : ways.join('; ')}.`;
+}
+
+/** For `doctor`, which knows no run: when data can leave at all, and whether a key is there. */
+export function privacyOfMachine(environment: Environment = process.env): string {
+  const key = (environment[KEY_VARIABLE] ?? '').trim() === '' ? 'not set' : 'set';
+  return `nothing leaves this machine unless a run chooses and configures text.endpoint (${KEY_VARIABLE}: ${key})`;
 }
 
 const isLocal = (url: string): boolean => URL.canParse(url) && isThisMachine(new URL(url));

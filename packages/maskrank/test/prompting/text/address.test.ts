@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { UsageError } from '@maskrank/torch/errors';
 import { describe, expect, it } from 'vitest';
 import { Address } from '../../../src/prompting/text/address.ts';
-import { leavesMachine, privacyStatement } from '../../../src/prompting/text/privacy.ts';
+import { leavesMachine, privacyOfMachine, privacyStatement } from '../../../src/prompting/text/privacy.ts';
 
 const KEY = 'sk-very/secret+key=0123456789';
 const at = (baseUrl: string, more: object = {}) => new Address({ baseUrl, environment: {}, ...more });
@@ -100,6 +100,12 @@ describe('the key', () => {
 });
 
 describe('what is said about privacy', () => {
+  it('tells of a key, never which', () => {
+    expect(privacyOfMachine({ MASKRANK_API_KEY: KEY })).toContain('(MASKRANK_API_KEY: set)');
+    expect(privacyOfMachine({ MASKRANK_API_KEY: KEY })).not.toContain('secret');
+    expect(privacyOfMachine({})).toContain('(MASKRANK_API_KEY: not set)');
+  });
+
   it('names what goes where', () => {
     expect(privacyStatement({})).toBe('Nothing leaves this machine: no endpoint is configured.');
     const local = { answers: 'http://localhost:11434/v1', knowledge: null };

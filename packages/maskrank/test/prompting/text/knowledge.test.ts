@@ -115,7 +115,7 @@ describe('knowledge from an endpoint', () => {
       environment: { MASKRANK_API_KEY: 'key-key-key' },
     };
     const first = endpointKnowledge(options);
-    const liver = await first.knowledge({ className: 'Liver', modality: 'CT' }, never);
+    const liver = (await first.knowledge({ className: 'Liver', modality: 'CT' }, never))!;
     expect(liver.text).toBe('A large wedge.');
     expect(liver.source).toMatchObject({
       provider: 'endpoint',
