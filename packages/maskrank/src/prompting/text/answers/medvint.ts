@@ -62,7 +62,7 @@ export type OpenMedvintOptions = MedvintAnswersOptions &
   };
 
 /**
- * Answers from files. Reads them once for their fingerprint (the released ones take about 20 s from a fast disk), loads at the first
+ * Answers from files. Reads them once for their fingerprint (13 GB of the released ones: about a minute), loads at the first
  * question, frees the network on `close`.
  */
 export async function openMedvintAnswers(options: OpenMedvintOptions): Promise<AnswerProvider> {
