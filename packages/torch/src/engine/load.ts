@@ -6,7 +6,9 @@ import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { EngineError } from '../errors.ts';
+import { ownCpuFlags } from './cpu-flags.ts';
 import type { Environment } from './locate.ts';
+import { leaveOutAmx } from './onednn-isa.ts';
 import { chooseOpenblasKernels } from './openblas-core.ts';
 import { BUILD_DIR, readAllRecords, readRecord, stillStands } from './record.ts';
 import type { EngineRecord } from './types.ts';
@@ -48,7 +50,9 @@ export function loadEngine(options: LoadOptions = {}): LoadedAddon {
       `loadAddon: libtorch in ${engine.libDir} has changed or gone since the addon was built (then ${engine.version}). ${SETUP}`,
     );
   }
-  chooseOpenblasKernels();
+  const flags = ownCpuFlags();
+  chooseOpenblasKernels(flags);
+  leaveOutAmx(flags);
   try {
     return { exports: createRequire(import.meta.url)(file), record, file };
   } catch (error) {

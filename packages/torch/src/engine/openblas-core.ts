@@ -2,7 +2,6 @@
 // kernels of 2004: measured, a fifth of the speed. OPENBLAS_CORETYPE names kernels by hand; it is read when the library is
 // loaded. Not here: which BLAS libtorch uses (blas.ts).
 
-import { readFileSync } from 'node:fs';
 import type { Environment } from './locate.ts';
 
 /** Kernels by the instructions they need, the best first. */
@@ -11,12 +10,6 @@ const KERNELS = [
   { name: 'Haswell', needs: ['avx2', 'fma'] },
 ] as const;
 
-/** Instruction sets of the first processor, from the text of /proc/cpuinfo. */
-export function cpuFlags(cpuinfo: string): ReadonlySet<string> {
-  const line = /^flags\s*:(.*)$/m.exec(cpuinfo)?.[1] ?? '';
-  return new Set(line.trim().split(/\s+/));
-}
-
 /** Name of the kernels that suit these instruction sets; undefined leaves the choice to OpenBLAS. */
 export function coreTypeFor(flags: ReadonlySet<string>): string | undefined {
   return KERNELS.find(({ needs }) => needs.every((flag) => flags.has(flag)))?.name;
@@ -24,20 +17,13 @@ export function coreTypeFor(flags: ReadonlySet<string>): string | undefined {
 
 /**
  * Names the kernels in `env` before OpenBLAS is loaded, unless somebody has named them already (an empty name counts:
- * it leaves the choice to OpenBLAS). Does nothing where /proc/cpuinfo does not tell.
+ * it leaves the choice to OpenBLAS).
  */
 export function chooseOpenblasKernels(
+  flags: ReadonlySet<string>,
   env: { OPENBLAS_CORETYPE?: string | undefined } & Environment = process.env,
 ): void {
   if (env.OPENBLAS_CORETYPE !== undefined) return;
-  const name = coreTypeFor(cpuFlags(readCpuinfo()));
+  const name = coreTypeFor(flags);
   if (name !== undefined) (env as Record<string, string | undefined>).OPENBLAS_CORETYPE = name;
-}
-
-function readCpuinfo(): string {
-  try {
-    return readFileSync('/proc/cpuinfo', 'utf8');
-  } catch {
-    return '';
-  }
 }

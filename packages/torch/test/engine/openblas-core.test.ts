@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { chooseOpenblasKernels, coreTypeFor, cpuFlags } from '../../src/engine/openblas-core.ts';
+import { cpuFlags } from '../../src/engine/cpu-flags.ts';
+import { chooseOpenblasKernels, coreTypeFor } from '../../src/engine/openblas-core.ts';
 
 const avx512 = 'avx2 fma avx512f avx512dq avx512cd avx512bw avx512vl';
 
@@ -22,7 +23,7 @@ it.each([
 it('respects a choice that was made, also that of leaving it to OpenBLAS', () => {
   for (const chosen of ['Zen', '']) {
     const env = { OPENBLAS_CORETYPE: chosen };
-    chooseOpenblasKernels(env);
+    chooseOpenblasKernels(new Set(avx512.split(' ')), env);
     expect(env.OPENBLAS_CORETYPE).toBe(chosen);
   }
 });
