@@ -6,8 +6,10 @@ import { defineVerb } from '../verb.ts';
 
 export const weightsVerify = defineVerb({
   name: 'weights verify',
-  summary: 'compare the weights on this machine with their SHA-256',
-  details: 'Ends with code 3 when a file is damaged, or missing although it was named. Nothing is changed.',
+  summary:
+    'compare the weights on this machine with their SHA-256, and their names and shapes with the network',
+  details: `Every difference is told at once: missing, unexpected and misshapen tensors with both shapes. Ends with code 3 when a
+file is damaged, does not fit, or is missing although it was named. Nothing is changed.`,
   examples: [
     ['maskrank weights verify', 'all that are here'],
     ['maskrank weights verify sam_vit_b', 'one'],

@@ -30,11 +30,22 @@ const FLOATS: ReadonlySet<TensorDtype> = new Set(['F64', 'F32', 'F16', 'BF16']);
 
 type Factors = { A?: SourceTensor; B?: SourceTensor };
 
+type Described = Pick<Sources, 'files' | 'tensors' | 'repeated'>;
+
 /** Throws DataError that lists everything that is missing, unexpected, there twice or of a wrong shape or type. */
-export function planLoad(
-  { files, tensors, repeated }: Pick<Sources, 'files' | 'tensors' | 'repeated'>,
+export function planLoad(sources: Described, config: MedvintConfig): LoadPlan {
+  const { plan, problems } = compareWith(sources, config);
+  if (problems.length === 0) return plan;
+  throw new DataError(
+    `loadMedvint(${sources.files.join(', ')}): does not fit ${config.name}; nothing was loaded.\n  ${problems.join('\n  ')}`,
+  );
+}
+
+/** What would be loaded, and everything that is wrong with it. */
+export function compareWith(
+  { tensors, repeated }: Described,
   config: MedvintConfig,
-): LoadPlan {
+): { readonly plan: LoadPlan; readonly problems: readonly string[] } {
   const shapes = medvintShapes(config);
   const factors = new Map<string, Factors>();
   const scales = new Map<string, SourceTensor>();
@@ -57,11 +68,7 @@ export function planLoad(
     if (base !== undefined)
       targets.push({ name, base, lora: a && b ? { a, b } : null, scale: scales.get(name) ?? null });
   }
-  if (problems.length > 0)
-    throw new DataError(
-      `loadMedvint(${files.join(', ')}): does not fit ${config.name}; nothing was loaded.\n  ${problems.join('\n  ')}`,
-    );
-  return { targets, merged: [...factors.keys()], unused };
+  return { plan: { targets, merged: [...factors.keys()], unused }, problems };
 }
 
 const describe = ({ released, dtype, shape }: SourceTensor): string => `${released} (${dtype} [${shape}])`;

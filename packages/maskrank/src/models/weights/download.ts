@@ -1,8 +1,9 @@
-// Fetches one file over https into a partial file that a later call goes on with (HTTP Range). Limits redirections, refuses
-// a size that is not the expected one before and while it reads, and says what a person can do about each failure.
+// Fetches one file over https into a partial file that a later call goes on with (HTTP Range; If-Range where the server names the
+// version of its file by an ETag, kept beside the partial file). Limits redirections, refuses a size that is not the expected one
+// before and while it reads, and says what a person can do about each failure.
 // Not here: whether the bytes are the right ones (pull.ts compares the hash). Nothing calls this unasked.
 
-import { rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError } from '@maskrank/torch/errors';
@@ -68,10 +69,10 @@ async function attempt(url: string, partial: string, options: Attempt): Promise<
   const { bytes, signal } = options;
   let offset = sizeOf(partial);
   if (bytes !== null && offset > bytes) offset = 0;
-  const response = await request(url, offset, options);
+  const response = await request(url, { offset, version: versionOf(partial) }, options);
   if (response.status === 416 && offset > 0) {
     await response.body?.cancel();
-    rmSync(partial);
+    discard(partial);
     return attempt(url, partial, options);
   }
   if (response.status !== 200 && response.status !== 206) {
@@ -87,6 +88,7 @@ async function attempt(url: string, partial: string, options: Attempt): Promise<
       `${url} offers ${announced} bytes, the file has ${bytes}: it is another file, or something on the way answers in its place.`,
     );
   }
+  keepVersion(partial, response, begin);
   const file = await open(partial, begin > 0 ? 'a' : 'w');
   try {
     await receive(response, file, { ...options, begin, total: bytes ?? announced });
@@ -125,8 +127,33 @@ async function receive(
     throw new Broken(`the connection ended at ${sizeText(done)}${ofTotal(total)}`);
 }
 
+const versionPath = (partial: string): string => `${partial}.etag`;
+
+/** The server's name for the version of which `partial` holds the beginning; undefined when it gave none. */
+export function versionOf(partial: string): string | undefined {
+  if (statSync(versionPath(partial), { throwIfNoEntry: false }) === undefined) return undefined;
+  return readFileSync(versionPath(partial), 'utf8');
+}
+
+/** Removes what came of a download. */
+export function discard(partial: string): void {
+  for (const path of [partial, versionPath(partial)]) rmSync(path, { force: true });
+}
+
+/** Weak names (`W/`) promise no equal bytes. Where the beginning is older, its version stands. */
+function keepVersion(partial: string, { headers }: Response, begin: number): void {
+  const version = headers.get('etag');
+  if (begin > 0) return;
+  if (version === null || version.startsWith('W/')) rmSync(versionPath(partial), { force: true });
+  else writeFileSync(versionPath(partial), version);
+}
+
 /** The response after redirections, https only. */
-async function request(url: string, offset: number, { fetch, signal }: Attempt): Promise<Response> {
+async function request(
+  url: string,
+  { offset, version }: { readonly offset: number; readonly version: string | undefined },
+  { fetch, signal }: Attempt,
+): Promise<Response> {
   let at = url;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     const { protocol, host } = new URL(at);
@@ -136,6 +163,7 @@ async function request(url: string, offset: number, { fetch, signal }: Attempt):
       );
     const headers: Record<string, string> = { 'accept-encoding': 'identity' };
     if (offset > 0) headers.range = `bytes=${offset}-`;
+    if (offset > 0 && version !== undefined) headers['if-range'] = version;
     const response = await fetch(at, { headers, redirect: 'manual', ...(signal && { signal }) }).catch(
       (cause) => {
         signal?.throwIfAborted();

@@ -2,10 +2,17 @@
 
 export type { OnBytes, WorkOptions } from './content.ts';
 export type { Fetch } from './download.ts';
+export { FAMILIES, type FamilyName, shapeDifferences } from './families.ts';
 export { maskrankHome } from './home.ts';
 export { type PullOptions, type PullResult, pullWeights } from './pull.ts';
 export type { WeightRecord } from './record.ts';
-export { manualSteps, REGISTERED_WEIGHTS, type RegisteredWeights, sizeText } from './registry.ts';
+export {
+  manualSteps,
+  REGISTERED_WEIGHTS,
+  type RegisteredFile,
+  type RegisteredWeights,
+  sizeText,
+} from './registry.ts';
 export { overlapWarnings, resolveWeights } from './resolve.ts';
 export {
   type AddOptions,

@@ -1,39 +1,62 @@
-// Pretrained weights that are known by name: what they are, where their authors offer them, and how to know the file again.
-// Registering downloads nothing (pull.ts does, when asked) and grants nothing: the licence named is the authors' own.
+// Pretrained weights that are known by name: what they are, where their authors offer them, and how to know the files again.
+// Registering downloads nothing (pull.ts does, when asked) and grants nothing: the licence named is the authors' own. What
+// nobody published (a hash, a size) is null.
 //
 // The six digits in SAM's file names are the beginning of the files' MD5, not of their SHA-256 as the torch hub has it, so
-// the whole SHA-256 stands here. Not here: files on this machine (store.ts).
+// the whole SHA-256 stands here. Not here: files on this machine (store.ts), what fits into which network (families.ts).
 
-import type { SamConfigName } from '../sam/config.ts';
+import type { FamilyName } from './families.ts';
 
-export type RegisteredWeights = {
-  /** What `--weights` and the verbs take. */
-  readonly name: string;
-  /** The network that the file fits as it is. */
-  readonly architecture: SamConfigName;
-  /** Name of the public file. */
+/** A public file. */
+export type RegisteredFile = {
+  /** Its name. */
   readonly file: string;
-  /** Where the file itself can be fetched, https; null where its authors offer only a page. */
+  /** Where it can be fetched, https; null where its authors offer only a page. */
   readonly url: string | null;
-  /** Of the public file, hexadecimal; null where nobody has published it. */
+  /** Hexadecimal; null where nobody has published it. */
   readonly sha256: string | null;
-  /** Size of the public file; null where unknown. */
+  /** Size; null where unknown. */
   readonly bytes: number | null;
-  /** SPDX name. */
+};
+
+export type RegisteredWeights = RegisteredFile & {
+  /** What `--weights`, `--clip.weights` and the verbs take. */
+  readonly name: string;
+  readonly family: FamilyName;
+  /** The network of the family that the file fits as it is. */
+  readonly architecture: string;
+  /** Files that belong to it: a vocabulary, a tokeniser. Kept beside it under their own names. */
+  readonly beside?: readonly RegisteredFile[];
+  /** SPDX name, or the authors' words. */
   readonly licence: string;
   /** The authors' page. */
   readonly origin: string;
-  /** Images it learned from, and what follows for a test. Case by case: datasets/overlap.ts. */
+  /** Images or texts it learned from, and what follows for a test. Case by case: datasets/overlap.ts. */
   readonly trainedOn: string;
+  /** What has to be done to the public file before it fits; left out where nothing has. */
+  readonly convert?: string;
 };
 
 const SAM = {
+  family: 'sam',
   licence: 'Apache-2.0',
   origin: 'https://github.com/facebookresearch/segment-anything',
   trainedOn: 'SA-1B: 11 million photographs; no medical collection is known to be among them',
 } as const;
 
 const samUrl = (file: string): string => `https://dl.fbaipublicfiles.com/segment_anything/${file}`;
+
+const BIOMEDCLIP_PAGE = 'https://huggingface.co/microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224';
+const MEDVINT_PAGE = 'https://huggingface.co/xmcmic/MedVInT-TD';
+const MEDVINT_FILE = 'VQA_lora_PMC_LLaMA_PMCCLIP/blank/checkpoint-1382/pytorch_model.bin';
+
+/** Of LLaMA 1 and 2 alike; Meta offers it on request only, many models carry it. */
+const LLAMA_TOKENIZER: RegisteredFile = {
+  file: 'tokenizer.model',
+  url: null,
+  sha256: '9e556afd44213b6bd1be2b850ebbbd98f5481437a8021afaf58ee7fb1818d347',
+  bytes: 499_723,
+};
 
 export const REGISTERED_WEIGHTS: readonly RegisteredWeights[] = [
   {
@@ -65,6 +88,7 @@ export const REGISTERED_WEIGHTS: readonly RegisteredWeights[] = [
   },
   {
     name: 'sam-med2d_b',
+    family: 'sam',
     architecture: 'sam-med2d_b',
     file: 'sam-med2d_b.pth',
     url: null,
@@ -75,12 +99,71 @@ export const REGISTERED_WEIGHTS: readonly RegisteredWeights[] = [
     trainedOn:
       '4.6 million images of public medical collections, AMOS and TotalSegmentator among them: on public data it may have seen the test cases',
   },
+  {
+    name: 'biomedclip',
+    family: 'clip',
+    architecture: 'biomedclip',
+    file: 'open_clip_pytorch_model.bin',
+    url: `${BIOMEDCLIP_PAGE}/resolve/main/open_clip_pytorch_model.bin`,
+    // The authors replaced the file once under the same name; neither hash nor exact size is published.
+    sha256: null,
+    bytes: null,
+    beside: [
+      { file: 'vocab.txt', url: `${BIOMEDCLIP_PAGE}/resolve/main/vocab.txt`, sha256: null, bytes: null },
+    ],
+    licence: 'MIT',
+    origin: BIOMEDCLIP_PAGE,
+    trainedOn:
+      'PMC-15M: 15 million figures with captions from articles of PubMed Central; pictures of public collections are among such figures',
+  },
+  {
+    name: 'medvint-td',
+    family: 'medvint',
+    architecture: 'medvint-td',
+    file: 'pytorch_model.bin',
+    url: `${MEDVINT_PAGE}/resolve/main/${MEDVINT_FILE}`,
+    sha256: null,
+    bytes: null,
+    beside: [LLAMA_TOKENIZER],
+    licence: "not stated; contains LLaMA-7B, under Meta's LLaMA licence (research only)",
+    origin: MEDVINT_PAGE,
+    trainedOn:
+      'PMC-VQA: 227 thousand questions about 149 thousand figures of PubMed Central, on PMC-CLIP and PMC-LLaMA',
+    convert: `the file for open questions is ${MEDVINT_FILE}; the one for choices lies beside it. Low-rank updates are merged while loading`,
+  },
+  {
+    name: 'pmc-clip',
+    family: 'pmc-clip',
+    architecture: 'pmc-clip-rn50',
+    file: 'checkpoint.pt',
+    url: null,
+    sha256: null,
+    bytes: null,
+    licence: 'not stated',
+    origin: 'https://github.com/WeixiongLin/PMC-CLIP',
+    trainedOn: 'PMC-OA: 1.6 million figures with captions from PubMed Central',
+    convert:
+      'its vision tower is what MedVInT-TD contains already; needed only to check or to train such a network',
+  },
+  {
+    ...LLAMA_TOKENIZER,
+    name: 'llama-tokenizer',
+    family: 'sentencepiece',
+    architecture: 'llama',
+    licence: "Meta's LLaMA licence",
+    origin: 'https://github.com/meta-llama/llama',
+    trainedOn: "text of LLaMA's training; no images",
+  },
 ];
 
-/** How a person gets the file onto this machine without `weights pull`. */
-export function manualSteps({ name, file, url, origin }: RegisteredWeights): string {
-  const source = url === null ? `get ${file} through the links on ${origin}` : `download ${url}`;
-  return `With a browser, or on a machine that has internet: ${source}, bring it here, and: maskrank weights add ${name} ${file}`;
+/** How a person gets a file of it onto this machine without `weights pull`; default: its first. */
+export function manualSteps(
+  { name, file, url, origin }: RegisteredWeights,
+  wanted: Pick<RegisteredFile, 'file' | 'url'> = { file, url },
+): string {
+  const source =
+    wanted.url === null ? `get ${wanted.file} through the links on ${origin}` : `download ${wanted.url}`;
+  return `With a browser, or on a machine that has internet: ${source}, bring it here, and: maskrank weights add ${name} ${wanted.file}`;
 }
 
 /** `375 MB`, `2.56 GB`; a thousand bytes are a kB. */

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { DataError } from '@maskrank/torch/errors';
 import { pretrainingOverlaps } from '../../datasets/overlap.ts';
 import type { Dataset } from '../../datasets/schema.ts';
-import { WEIGHT_EXTENSIONS } from './inspect.ts';
+import { WEIGHT_EXTENSIONS } from './families.ts';
 import { WeightStore } from './store.ts';
 
 /** Whether the text is a path: it has a folder or the extension of a weight file. No name of the store has either. */

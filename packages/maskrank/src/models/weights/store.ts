@@ -1,23 +1,38 @@
-// The weights on this machine: HOME/weights/NAME/{record.json, a file}. The record names the file and is written last, so a
-// kill at any moment leaves the old weights or the new. The file's name holds the beginning of its hash, so a replacement
-// never writes over what a running job reads. Not here: downloading (pull.ts), finding what a run asked for (resolve.ts).
+// The weights on this machine: HOME/weights/NAME/{record.json, a file, files that belong to it}. The record names them and is
+// written last, so a kill at any moment leaves the old weights or the new. The weight file's name holds the beginning of its
+// hash, so a replacement never writes over what a running job reads; a vocabulary or tokeniser beside it keeps its own name, by
+// which loaders find it. Not here: downloading (pull.ts), finding what a run asked for (resolve.ts), what files hold (families.ts).
 
-import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { readdir, rename } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { removeAbandonedTemporaries, writeFileAtomic } from '@maskrank/torch/io';
 import { didYouMean, readArtefact } from '../../datasets/artefact.ts';
 import type { FileRecord } from '../../datasets/schema.ts';
-import { systemReason, writeJson } from '../../run/files.ts';
-import { Lock } from '../../run/lock.ts';
-import type { SamConfig } from '../sam/config.ts';
-import { describeSam } from '../sam/infer-config.ts';
+import { writeJson } from '../../run/files.ts';
+import { checkCompanion } from './companions.ts';
 import { contentOf, unchangedPieces, type WorkOptions } from './content.ts';
+import {
+  checkInspection,
+  type FamilyName,
+  type Inspection,
+  inspectWeights,
+  WEIGHT_EXTENSIONS,
+  weightExtension,
+} from './families.ts';
 import { maskrankHome } from './home.ts';
-import { checkArchitecture, inspectWeights, WEIGHT_EXTENSIONS, weightExtension } from './inspect.ts';
 import { RECORD_FILE, type WeightRecord, WeightRecordSchema } from './record.ts';
-import { manualSteps, REGISTERED_WEIGHTS, type RegisteredWeights } from './registry.ts';
+import { manualSteps, REGISTERED_WEIGHTS, type RegisteredFile, type RegisteredWeights } from './registry.ts';
+import {
+  acquire,
+  checkName,
+  exists,
+  folderNames,
+  makeFolder,
+  removeIfEmpty,
+  WEIGHT_NAME,
+} from './store-files.ts';
 
 export type StoreOptions = {
   /** Default: `maskrankHome()`. */
@@ -31,6 +46,7 @@ export type StoredWeights = { readonly record: WeightRecord; readonly path: stri
 /** A line of the list. */
 export type ListedWeights = {
   readonly name: string;
+  readonly family: FamilyName | null;
   readonly architecture: string | null;
   /** Of the file here, else of the public file where that is known. */
   readonly bytes: number | null;
@@ -66,8 +82,6 @@ export type VerifyResult = {
 /** Bytes of a download that is not complete; in the folder of its name. */
 export const PARTIAL_FILE = 'download.partial';
 
-const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
-
 export class WeightStore {
   /** HOME/weights. */
   readonly dir: string;
@@ -90,7 +104,7 @@ export class WeightStore {
   /** Every name: the registered ones first, then those of one's own files. */
   names(): string[] {
     const registered = this.registered.map(({ name }) => name);
-    const own = folderNames(this.dir).filter((name) => NAME.test(name) && !registered.includes(name));
+    const own = folderNames(this.dir).filter((name) => WEIGHT_NAME.test(name) && !registered.includes(name));
     return [...registered, ...own.filter((name) => exists(join(this.folder(name), RECORD_FILE))).sort()];
   }
 
@@ -109,10 +123,14 @@ export class WeightStore {
     if (!exists(recordPath)) return undefined;
     const record = await readArtefact(recordPath, WeightRecordSchema);
     const path = join(this.folder(name), record.file);
-    const bytes = statSync(path, { throwIfNoEntry: false })?.size;
-    if (bytes === record.bytes) return { record, path };
-    const found = bytes === undefined ? 'is gone' : `has ${bytes} bytes, recorded are ${record.bytes}`;
-    throw new DataError(`${path}: ${found}. ${this.remedy(name)}`);
+    for (const { file, bytes: recorded } of [record, ...record.beside]) {
+      const at = join(this.folder(name), file);
+      const bytes = statSync(at, { throwIfNoEntry: false })?.size;
+      if (bytes === recorded) continue;
+      const found = bytes === undefined ? 'is gone' : `has ${bytes} bytes, recorded are ${recorded}`;
+      throw new DataError(`${at}: ${found}. ${this.remedy(name)}`);
+    }
+    return { record, path };
   }
 
   /** Every name with its state. Reads records and sizes, not the files. */
@@ -125,6 +143,7 @@ export class WeightStore {
           licence: known?.licence ?? null,
           trainedOn: known?.trainedOn ?? null,
           origin: known?.origin ?? null,
+          family: known?.family ?? null,
           architecture: known?.architecture ?? null,
           bytes: known?.bytes ?? null,
           sha256: known?.sha256 ?? null,
@@ -134,9 +153,10 @@ export class WeightStore {
         try {
           const stored = await this.find(name);
           if (stored === undefined) return { ...facts, state: 'absent' as const };
-          const { architecture, bytes, sha256, origin } = stored.record;
+          const { family, architecture, bytes, sha256, origin } = stored.record;
           return {
             ...facts,
+            family,
             architecture,
             bytes,
             sha256,
@@ -152,74 +172,196 @@ export class WeightStore {
     );
   }
 
-  /** Hashes the file of a name again. `problem` is null when it is what it was, and what was registered. */
+  /**
+   * Hashes the files of a name again and compares names and shapes with the network. `problem` is null when all is what it was,
+   * what was registered, and what the network needs; else it tells everything that is wrong.
+   */
   async verify(name: string, options: WorkOptions = {}): Promise<VerifyResult> {
     try {
       const stored = await this.find(name);
       if (stored === undefined)
         return { name, path: null, problem: `${name} is not here. ${this.remedy(name)}` };
       const { record, path } = stored;
-      const { sha256 } = await contentOf(path, { ...options, label: `checking ${name}` });
-      const published = this.registration(name)?.sha256 ?? record.sha256;
-      const wanted = sha256 === record.sha256 ? published : record.sha256;
-      if (sha256 === wanted) return { name, path, problem: null };
-      return {
-        name,
-        path,
-        problem: `${path}: SHA-256 is ${sha256}, that of the right file is ${wanted}. ${this.remedy(name)}`,
-      };
+      const problems = await this.#changed(stored, options);
+      for (const { file } of this.missingBeside(name, record)) {
+        problems.push(`${join(this.folder(name), file)}: is not here. ${this.remedy(name, file)}`);
+      }
+      // Of a damaged file the tensors tell nothing.
+      if (problems.length === 0) await this.#inspect(name, path, weightExtension(path), record.family);
+      return { name, path, problem: problems.length === 0 ? null : problems.join('\n') };
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
       return { name, path: null, problem: error.message };
     }
   }
 
+  /** Files whose content is not what was recorded, or not what was published. */
+  async #changed({ record }: StoredWeights, options: WorkOptions): Promise<string[]> {
+    const { name } = record;
+    const problems: string[] = [];
+    for (const { file, sha256: recorded } of [record, ...record.beside]) {
+      const path = join(this.folder(name), file);
+      const { sha256 } = await contentOf(path, { ...options, label: `checking ${name}` });
+      const published = this.#publicFile(name, file === record.file ? null : file)?.sha256 ?? recorded;
+      const wanted = sha256 === recorded ? published : recorded;
+      if (sha256 !== wanted)
+        problems.push(
+          `${path}: SHA-256 is ${sha256}, that of the right file is ${wanted}. ${this.remedy(name)}`,
+        );
+    }
+    return problems;
+  }
+
+  /** The registered file of a name: its weights (null), or the one of that name beside them. */
+  #publicFile(name: string, beside: string | null): RegisteredFile | undefined {
+    const known = this.registration(name);
+    return beside === null ? known : known?.beside?.find(({ file }) => file === beside);
+  }
+
+  /** Registered files beside the weights that are not here. */
+  missingBeside(name: string, record?: WeightRecord): readonly RegisteredFile[] {
+    const here = record?.beside.map(({ file }) => file) ?? [];
+    return this.registration(name)?.beside?.filter(({ file }) => !here.includes(file)) ?? [];
+  }
+
   /**
-   * Copies a file into the store under a name: a registered one, or a new one for one's own file. It must be readable and
-   * hold a SAM or SAM-Med2D; under a registered name, the registered one. UsageError when other weights stand there.
+   * Copies files into the store under a name: a registered one, or a new one for one's own. The first is the weight file; others
+   * belong to it (a vocabulary, a tokeniser), and may also come later, alone. It must hold a network that is known; under a
+   * registered name, the registered one. UsageError when other weights stand there.
    */
   async add(
     name: string,
-    file: string,
+    files: string | readonly string[],
     { replace = false, ...options }: AddOptions = {},
   ): Promise<AddResult> {
     checkName(name);
-    const extension = weightExtension(file);
-    const content = await contentOf(file, options);
-    this.checkContent(name, content, file);
+    const { weights, beside } = this.#sorted(name, typeof files === 'string' ? [files] : files);
+    const arrivals = await this.#companions(name, beside, options);
+    if (weights === undefined) return this.#addBeside(name, arrivals, options);
+    const extension = weightExtension(weights, this.registration(name)?.family);
+    const content = await contentOf(weights, options);
+    this.checkContent(name, content, weights);
     return this.locked(name, options.command, async () => {
       const there = await this.intact(name, options);
-      if (there?.record.sha256 === content.sha256) return { ...there, outcome: 'unchanged' };
-      if (!replace) this.#refuseReplacing(name, file, content, there);
-      const network = await this.#inspect(name, file, extension);
+      const isSame = there?.record.sha256 === content.sha256;
+      if (isSame && arrivals.length === 0) return { ...there, outcome: 'unchanged' };
+      if (!replace && !isSame) this.#refuseReplacing(name, weights, content, there);
+      const network = await this.#inspect(name, weights, extension);
       const target = this.#target(name, content, extension);
-      await writeFileAtomic(target, unchangedPieces(file, content, options));
-      const stored = await this.#commit(name, { content, extension, network, origin: resolve(file) });
+      await writeFileAtomic(target, unchangedPieces(weights, content, options));
+      const kept = await this.#keepBeside(name, arrivals, there, options);
+      const stored = await this.#commit(name, {
+        content,
+        extension,
+        network,
+        beside: kept,
+        origin: resolve(weights),
+      });
       return { ...stored, outcome: there === undefined ? 'added' : 'replaced' };
     });
   }
 
-  /** Takes over a file that lies in the name's folder already (a download), whose content was checked. Call it locked. */
-  async adopt(name: string, file: string, content: FileRecord, origin: string): Promise<StoredWeights> {
+  /** Which of the files are the weights, and which belong to them: by their registered names, else by their order. */
+  #sorted(
+    name: string,
+    files: readonly string[],
+  ): { readonly weights: string | undefined; readonly beside: readonly string[] } {
+    const known = this.registration(name);
+    const names = known?.beside?.map(({ file }) => file) ?? [];
+    const isBeside = (file: string, i: number): boolean =>
+      known === undefined ? i > 0 : names.includes(basename(file));
+    const weights = files.filter((file, i) => !isBeside(file, i));
+    if (weights.length > 1)
+      throw new UsageError(
+        `weights ${name}: ${weights.length} files (${weights.join(', ')}); allowed is one weight file${names.length > 0 ? ` and ${names.join(', ')}` : ''}.`,
+      );
+    return { weights: weights[0], beside: files.filter(isBeside) };
+  }
+
+  async #companions(name: string, files: readonly string[], options: WorkOptions): Promise<Companion[]> {
+    const arrivals: Companion[] = [];
+    for (const path of files) {
+      const file = basename(path);
+      const content = await contentOf(path, options);
+      checkPublished(content, path, this.#publicFile(name, file));
+      await checkCompanion(path);
+      arrivals.push({ path, record: { file, ...content } });
+    }
+    return arrivals;
+  }
+
+  /** Files for weights that stand there already. */
+  #addBeside(name: string, arrivals: readonly Companion[], options: AddOptions): Promise<AddResult> {
+    return this.locked(name, options.command, async () => {
+      const there = await this.find(name);
+      if (there === undefined)
+        throw new UsageError(
+          `weights ${name}: there are no weights yet that ${arrivals.map(({ record }) => record.file).join(', ')} could belong to. ${this.remedy(name)}`,
+        );
+      const beside = await this.#keepBeside(name, arrivals, there, options);
+      return { ...(await this.recordBeside(there, beside)), outcome: 'added' };
+    });
+  }
+
+  /** Notes files that lie beside the weights now, in place of those of the same names. Call it locked. */
+  async recordBeside(
+    { record: before, path }: StoredWeights,
+    files: WeightRecord['beside'],
+  ): Promise<StoredWeights> {
+    const names = files.map(({ file }) => file);
+    for (const file of names) await checkCompanion(join(this.folder(before.name), file));
+    const others = before.beside.filter(({ file }) => !names.includes(file));
+    const record = { ...before, beside: [...others, ...files] };
+    await writeJson(join(this.folder(before.name), RECORD_FILE), record);
+    return { record, path };
+  }
+
+  /** Copies files beside the weights; those that stand there and are not replaced stay. */
+  async #keepBeside(
+    name: string,
+    arrivals: readonly Companion[],
+    there: StoredWeights | undefined,
+    options: WorkOptions,
+  ): Promise<WeightRecord['beside']> {
+    for (const { path, record } of arrivals)
+      await writeFileAtomic(join(this.folder(name), record.file), unchangedPieces(path, record, options));
+    const fresh = arrivals.map(({ record }) => record);
+    const old = there?.record.beside.filter(({ file }) => !fresh.some((other) => other.file === file)) ?? [];
+    return [...old, ...fresh];
+  }
+
+  /**
+   * Takes over files that lie in the name's folder already (downloads), whose content was checked: the weights, and those beside
+   * them under their own names. Call it locked.
+   */
+  async adopt(
+    name: string,
+    file: string,
+    content: FileRecord,
+    { origin, beside }: Pick<Arrival, 'origin' | 'beside'>,
+  ): Promise<StoredWeights> {
     const extension = weightExtension(this.registration(name)?.file ?? file);
     const network = await this.#inspect(name, file, extension);
+    for (const { file: companion } of beside) await checkCompanion(join(this.folder(name), companion));
     await rename(file, this.#target(name, content, extension));
-    return this.#commit(name, { content, extension, network, origin });
+    return this.#commit(name, { content, extension, network, beside, origin });
   }
 
   /** What stands under the name if its content is what was recorded. */
   async intact(name: string, options: WorkOptions): Promise<StoredWeights | undefined> {
-    const { path, problem } = await this.verify(name, options);
-    return path === null || problem !== null ? undefined : this.find(name);
+    try {
+      const stored = await this.find(name);
+      if (stored === undefined || (await this.#changed(stored, options)).length > 0) return undefined;
+      return stored;
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      return undefined;
+    }
   }
 
   /** DataError when the content is not that of the registered public file. */
-  checkContent(name: string, { sha256, bytes }: FileRecord, file: string): void {
-    const known = this.registration(name);
-    if (known === undefined || known.sha256 === null || known.sha256 === sha256) return;
-    throw new DataError(
-      `${file}: SHA-256 is ${sha256} (${bytes} bytes), that of the public ${known.file} is ${known.sha256}${known.bytes === null ? '' : ` (${known.bytes} bytes)`}. The file is damaged or another one; a file of your own goes under a name of its own.`,
-    );
+  checkContent(name: string, content: FileRecord, path: string): void {
+    checkPublished(content, path, this.registration(name));
   }
 
   /** Runs `body` as the only one that changes this name. */
@@ -237,11 +379,12 @@ export class WeightStore {
     }
   }
 
-  /** What to do about weights that are absent or damaged. */
-  remedy(name: string): string {
+  /** What to do about weights, or a file beside them, that are absent or damaged. */
+  remedy(name: string, beside: string | null = null): string {
     const known = this.registration(name);
     if (known === undefined) return `Add the file again: maskrank weights add ${name} FILE --replace`;
-    return known.url === null ? manualSteps(known) : `Fetch it: maskrank weights pull ${name}`;
+    const file = this.#publicFile(name, beside) ?? known;
+    return file.url === null ? manualSteps(known, file) : `Fetch it: maskrank weights pull ${name}`;
   }
 
   /** UsageError when something would be lost. A damaged public file is worth nothing; of one's own, a person must judge. */
@@ -259,26 +402,33 @@ export class WeightStore {
     throw new UsageError(`weights ${name}: ${found}. Take another name, or replace them: --replace.`);
   }
 
-  async #inspect(name: string, path: string, extension: string): Promise<SamConfig> {
-    const network = await inspectWeights(path, extension);
+  /** What the file holds. DataError with every difference when it is not the registered network, or fits none. */
+  async #inspect(name: string, path: string, extension: string, family?: FamilyName): Promise<Network> {
     const known = this.registration(name);
-    if (known !== undefined) checkArchitecture(network, known, path);
-    return network;
+    const inspection = await inspectWeights(path, { extension, wanted: known, family });
+    checkInspection(inspection, path, known);
+    return inspection;
   }
 
   #target(name: string, { sha256 }: FileRecord, extension: string): string {
     return join(this.folder(name), `${name}-${sha256.slice(0, 8)}${extension}`);
   }
 
-  async #commit(name: string, { content, extension, network, origin }: Arrival): Promise<StoredWeights> {
+  async #commit(
+    name: string,
+    { content, extension, network, beside, origin }: Arrival,
+  ): Promise<StoredWeights> {
     const path = this.#target(name, content, extension);
+    const { family, architecture, network: words } = network;
     const record: WeightRecord = {
       schemaVersion: 1,
       name,
-      file: `${name}-${content.sha256.slice(0, 8)}${extension}`,
-      architecture: network.name,
-      network: describeSam(network),
+      file: basename(path),
+      family,
+      architecture,
+      network: words,
       ...content,
+      beside: [...beside],
       addedAt: new Date().toISOString(),
       origin,
     };
@@ -302,52 +452,23 @@ export class WeightStore {
 type Arrival = {
   readonly content: FileRecord;
   readonly extension: string;
-  readonly network: SamConfig;
+  readonly network: Network;
+  readonly beside: readonly WeightRecord['beside'][number][];
   readonly origin: string;
 };
 
-function checkName(name: string): void {
-  const extension = WEIGHT_EXTENSIONS.find((ending) => name.endsWith(ending));
-  if (NAME.test(name) && extension === undefined) return;
-  const found = extension === undefined ? '' : ` It ends in ${extension}, so it would be taken for a file.`;
-  throw new UsageError(
-    `'${name}' cannot be a name of weights.${found} Allowed: up to 64 small letters, digits, '.', '_', '-', beginning and ending with a letter or digit; the file comes second: maskrank weights add NAME FILE`,
+type Network = Inspection & { readonly family: FamilyName };
+
+/** A file on its way beside the weights. */
+type Companion = { readonly path: string; readonly record: WeightRecord['beside'][number] };
+
+function checkPublished(
+  { sha256, bytes }: FileRecord,
+  path: string,
+  known: RegisteredFile | undefined,
+): void {
+  if (known === undefined || known.sha256 === null || known.sha256 === sha256) return;
+  throw new DataError(
+    `${path}: SHA-256 is ${sha256} (${bytes} bytes), that of the public ${known.file} is ${known.sha256}${known.bytes === null ? '' : ` (${known.bytes} bytes)`}. The file is damaged or another one; a file of your own goes under a name of its own.`,
   );
-}
-
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (cause) {
-    throw new DataError(
-      `${path}: cannot be made (${systemReason(cause)}). MASKRANK_HOME chooses another place.`,
-      { cause },
-    );
-  }
-}
-
-function acquire(path: string, name: string, command: string): Lock {
-  try {
-    return Lock.acquire(path, { command });
-  } catch (cause) {
-    if (!(cause instanceof UsageError)) throw cause;
-    throw new UsageError(`weights ${name}: another command is at work on them. ${cause.message}`, { cause });
-  }
-}
-
-const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
-
-function folderNames(dir: string): string[] {
-  try {
-    return readdirSync(dir, { withFileTypes: true }).flatMap((entry) =>
-      entry.isDirectory() ? [entry.name] : [],
-    );
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw new DataError(`${dir}: cannot be read (${systemReason(cause)}).`, { cause });
-  }
-}
-
-function removeIfEmpty(folder: string): void {
-  if (exists(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isSamConfigName } from '../../../src/models/sam/index.ts';
 import {
+  FAMILIES,
   manualSteps,
   maskrankHome,
   REGISTERED_WEIGHTS,
@@ -8,15 +8,27 @@ import {
 } from '../../../src/models/weights/index.ts';
 
 describe('the registry', () => {
-  it('gives every entry a name of its own, an architecture that exists and an https address or a page', () => {
+  it('gives every entry a name of its own, a network that exists and an https address or a page', () => {
     const names = REGISTERED_WEIGHTS.map(({ name }) => name);
-    expect(names).toEqual(['sam_vit_b', 'sam_vit_l', 'sam_vit_h', 'sam-med2d_b']);
-    for (const { architecture, url, file, sha256, origin, licence } of REGISTERED_WEIGHTS) {
-      expect(isSamConfigName(architecture)).toBe(true);
+    expect(names).toEqual([
+      'sam_vit_b',
+      'sam_vit_l',
+      'sam_vit_h',
+      'sam-med2d_b',
+      'biomedclip',
+      'medvint-td',
+      'pmc-clip',
+      'llama-tokenizer',
+    ]);
+    for (const entry of REGISTERED_WEIGHTS) {
+      const { family, architecture, origin, licence, trainedOn, beside = [] } = entry;
+      expect(FAMILIES[family].describe(architecture)).toMatch(/\d/);
+      for (const text of [origin, licence, trainedOn]) expect(text).not.toBe('');
       expect(origin).toMatch(/^https:\/\//);
-      expect(licence).toBe('Apache-2.0');
-      expect(sha256 ?? '0'.repeat(64)).toMatch(/^[0-9a-f]{64}$/);
-      if (url !== null) expect(url).toBe(`https://dl.fbaipublicfiles.com/segment_anything/${file}`);
+      for (const { file, url, sha256 } of [entry, ...beside]) {
+        expect(sha256 ?? '0'.repeat(64)).toMatch(/^[0-9a-f]{64}$/);
+        if (url !== null) expect(url).toMatch(new RegExp(`^https://.*/${file.replaceAll('.', '\\.')}$`));
+      }
     }
   });
 

@@ -62,6 +62,7 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 export function registration(bytes: Uint8Array, changes: Partial<RegisteredWeights> = {}): RegisteredWeights {
   return {
     name: 'public',
+    family: 'sam',
     architecture: 'sam-med2d-tiny',
     file: 'public_0123.pth',
     url: 'https://weights.test/public_0123.pth',
