@@ -33,6 +33,7 @@ export {
 } from './imaging/geometry.ts';
 export { NORMALISATIONS, type Normalisation } from './imaging/normalise.ts';
 export { type AugmentOptions, augment, DEFAULT_AUGMENTATION } from './imaging/augment.ts';
+export { type Motion, moveBox, movePoint } from './imaging/motion.ts';
 export { boxesOfComponents, boxIou, boxOfMask } from './imaging/boxes.ts';
 export { keepLargest, labelComponents } from './imaging/components.ts';
 export { CLASS_COLOURS, COLOURS, type Colour, drawOverlay, type Layer, panel } from './imaging/overlay.ts';
@@ -93,6 +94,7 @@ export {
   generate,
 } from './alignment/proposals/generators.ts';
 export { type Proposal, propose, readRound, roundPath, writeRound } from './alignment/proposals/round.ts';
+export { makeRound } from './alignment/proposals/resumable.ts';
 export type { Annotator, Answer, Question } from './alignment/annotators/annotator.ts';
 export { maskIou, OracleAnnotator, type OracleOptions } from './alignment/annotators/oracle.ts';
 export { openRatings, type RatingLine, ratingKey, recordedAnnotator } from './alignment/ratings.ts';

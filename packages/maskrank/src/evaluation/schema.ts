@@ -186,6 +186,8 @@ export const EvaluationSchema = z.strictObject({
     oracle: z.boolean(),
     /** Case-class-stage records by provenance. */
     sources: z.record(Text, Count),
+    /** What of it the model was given, and texts: `box`, `point`, `vqa`, `knowledge`. Rows by themselves have no text. */
+    use: z.array(Text).exactOptional(),
   }),
   /** In the order to show. */
   stages: z.array(StageSchema).min(1),

@@ -198,12 +198,13 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
   },
 };
 
-/** Runs one control, or finds it done. */
+/** Runs one control, or finds it done. What there is to say of prompts and texts, `alignJob` has said. */
 export async function controlJob(
-  context: JobContext,
+  { warn: _, ...rest }: JobContext,
   name: ControlName,
   options: { readonly restart?: boolean } = {},
 ): Promise<{ path: string; resumed: boolean }> {
+  const context = { ...rest, warn: () => {} };
   const { run, config, signal } = context;
   const inputs = await loadStage2Inputs(context);
   const sections = [...new Set([...STAGE1_SECTIONS, ...STAGE2_SECTIONS])];

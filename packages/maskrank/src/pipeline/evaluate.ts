@@ -255,7 +255,7 @@ function assemble(
     missedDistance: 'image diagonal',
     ...(rows.every((row) => row.threshold === threshold) ? { threshold } : {}),
     statistics,
-    prompts: { oracle: cases.some(({ prompt }) => prompt.oracle), sources },
+    prompts: { oracle: cases.some(({ prompt }) => prompt.oracle), sources, use: promptKinds(config) },
     stages: rows.map(({ key, title }) => ({ key, title, checkpoint: hashes[key] as string })),
     controls,
     cases,

@@ -3,7 +3,7 @@
 import type { EmbeddingCache } from '../alignment/embeddings.ts';
 import type { AlignUnit } from '../alignment/policy.ts';
 import type { LabelledCase } from '../datasets/cases.ts';
-import { promptToCanvas } from '../prompting/collate.ts';
+import { promptToCanvas, type TextFeatureRow } from '../prompting/collate.ts';
 import type { Prompt, PromptSource } from '../prompting/prompt.ts';
 import { type Unit, unitKey } from '../training/units.ts';
 import type { UnitTexts } from './text.ts';
@@ -17,18 +17,24 @@ export function allUnits({ classes }: Workspace, caseIds: readonly string[]): Un
 /** Sources that say by an empty prompt that the class is not in the image: such units are left out. Saliency only did not find it. */
 const TELLS_ABSENCE: ReadonlySet<PromptSource> = new Set(['oracle-box', 'mask', 'file']);
 
+/** In a file, a line with a text alone is a prompt; from masks, an absent class has a text too. */
+function isAbsent({ source, boxes, points }: Prompt, text: TextFeatureRow | undefined): boolean {
+  if (!TELLS_ABSENCE.has(source) || boxes.length + points.length > 0) return false;
+  return source !== 'file' || !(text?.some((feature) => feature !== null) ?? false);
+}
+
 /** Units that can be worked on, with their prompts on the canvas. */
 export function promptedUnits(
   units: readonly Unit[],
   prompts: ReadonlyMap<string, Prompt>,
-  embeddings: EmbeddingCache,
+  embeddings: Pick<EmbeddingCache, 'geometry'>,
   texts?: UnitTexts,
 ): AlignUnit[] {
   return units.flatMap(({ caseId, classId }) => {
     const prompt = prompts.get(unitKey(caseId, classId)) as Prompt;
-    if (TELLS_ABSENCE.has(prompt.source) && prompt.boxes.length + prompt.points.length === 0) return [];
-    const onCanvas = promptToCanvas(prompt, embeddings.geometry(caseId), texts?.of(caseId, classId));
-    return [{ caseId, classId, prompt: onCanvas }];
+    const text = texts?.of(caseId, classId);
+    if (isAbsent(prompt, text)) return [];
+    return [{ caseId, classId, prompt: promptToCanvas(prompt, embeddings.geometry(caseId), text) }];
   });
 }
 

@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { tidy } from '@maskrank/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DatasetClass } from '../../src/datasets/schema.ts';
+import { createGeometry } from '../../src/imaging/geometry.ts';
 import { type InputRecipe, otherPrompts, promptKindsOf } from '../../src/pipeline/model.ts';
 import { textRow } from '../../src/pipeline/text.ts';
+import { promptedUnits } from '../../src/pipeline/units.ts';
 import {
   fromMaskOptions,
   promptKinds,
@@ -17,11 +19,13 @@ import {
   textTokens,
 } from '../../src/pipeline/workspace.ts';
 import { collatePrompts } from '../../src/prompting/collate.ts';
+import type { PromptSource } from '../../src/prompting/prompt.ts';
 import { readTextFeatures, type TextFeatures, writeTextFeatures } from '../../src/prompting/text/features.ts';
 import { allTexts, wholeText } from '../../src/prompting/text/parts.ts';
 import { PROMPT_KINDS, type PromptKind } from '../../src/run/config/inputs.ts';
 import { configWarnings } from '../../src/run/config.ts';
 import { resolveConfig } from '../../src/run/resolve.ts';
+import { unitKey } from '../../src/training/units.ts';
 import { unitVector } from './text-fixture.ts';
 
 const DIM = 512;
@@ -145,6 +149,29 @@ describe('a text', () => {
       null,
       unitVector(knowledge, DIM),
     ]);
+  });
+});
+
+describe('a unit without box and point', () => {
+  const units = [{ caseId: 'a', classId: 1 }];
+  const geometry = createGeometry('stretch', { width: 64, height: 64 }, 64);
+  const left = (source: PromptSource, feature: Float32Array | null) =>
+    promptedUnits(
+      units,
+      new Map([[unitKey('a', 1), { boxes: [], points: [], source }]]),
+      { geometry: () => geometry },
+      { model: 'm0', of: () => [feature] },
+    ).length;
+  const feature = Float32Array.of(1);
+
+  it('is left out where that means that the class is not there', () => {
+    expect(left('oracle-box', feature)).toBe(0); // every class has a text
+    expect(left('file', null)).toBe(0);
+    expect(left('file', feature)).toBe(1); // a prompt of words
+  });
+
+  it('stays where nothing was found: leaving it out would flatter', () => {
+    for (const source of ['saliency', 'self', 'none'] as const) expect(left(source, null)).toBe(1);
   });
 });
 

@@ -146,6 +146,7 @@ describe('prompts of maskrank prompt with texts', () => {
       ...['stage1-no-prompt', 'stage2-no-prompt'],
     ]);
     expect(evaluation.prompts.oracle).toBe(false);
+    expect(evaluation.prompts.use).toEqual(ALL.split(','));
     expect(Object.keys(evaluation.prompts.sources).sort()).toEqual(['none', 'saliency', 'self']);
     // Measuring the model by itself has not cost the prompts that were made for it.
     expect(readFileSync(join(run, 'prompts.jsonl'))).toEqual(readFileSync(made));

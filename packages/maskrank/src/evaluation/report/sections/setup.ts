@@ -25,6 +25,7 @@ function facts({ dataset, evaluation, promptDescription }: ReportInput): Html {
     dataset.modality !== undefined && html`<dt>Modality</dt><dd>${dataset.modality}</dd>`
   }<dt>Classes</dt><dd>${dataset.classes.map((one) => `${one.name} (${one.id})`).join(', ')}</dd><dt>Prompts</dt><dd>${[
     promptDescription,
+    evaluation.prompts.use !== undefined && `given: ${evaluation.prompts.use.join(', ') || 'nothing'}`,
     sources.join(', '),
     evaluation.prompts.oracle
       ? 'made from ground truth'
