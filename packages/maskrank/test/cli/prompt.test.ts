@@ -99,9 +99,12 @@ describe('maskrank prompt', () => {
   it('goes on after Ctrl-C and after a torn line, to the same bytes', async () => {
     const run = fresh();
     const signals = new EventEmitter();
-    const running = runCli(prompt(run), { signals });
+    let isOver = false;
+    const running = runCli(prompt(run), { signals }).finally(() => {
+      isOver = true;
+    });
     const file = join(run, 'prompts.jsonl');
-    while (!existsSync(file) || linesOf(run).length < 3)
+    while (!isOver && (!existsSync(file) || linesOf(run).length < 3))
       await new Promise((resolve) => setTimeout(resolve, 5));
     signals.emit('SIGINT');
     const stopped = await running;
