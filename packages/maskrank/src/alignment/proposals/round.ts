@@ -35,6 +35,8 @@ export type RoundOptions = {
   readonly options: GeneratorOptions;
   readonly round: number;
   readonly seed: number;
+  /** Place of the first unit in its round, where a round is made in parts. */
+  readonly offset?: number;
   readonly signal: AbortSignal;
   /** For generators that look at changed views: embeddings of the units' images as `view` shows them. */
   readonly embedViews?: (units: readonly AlignUnit[]) => GeneratorContext['embedView'];
@@ -50,7 +52,7 @@ export function propose(units: readonly AlignUnit[], o: RoundOptions): Proposal[
     o.policy,
     units,
     (chunk, { embeddings, prompts, decoded }, start) => {
-      const random = new Random(`${o.seed}/proposals/${o.round}/${start}`);
+      const random = new Random(`${o.seed}/proposals/${o.round}/${(o.offset ?? 0) + start}`);
       const embedView = o.embedViews?.(chunk);
       const context: GeneratorContext = {
         sam: o.policy.sam,
