@@ -33,7 +33,10 @@ export type AugmentOptions = {
   readonly blur: { readonly probability: number; readonly sigmaPx: Range };
   /** Factor on the resolution that is thrown away and restored. */
   readonly lowResolution: { readonly probability: number; readonly range: Range };
-  /** Grey value of what comes in from outside the canvas. */
+  /**
+   * Grey value of what comes in from outside the canvas. Black by default, as most medical images are at their edges; where an
+   * image does not fill its canvas, training makes padding of it (training/batch.ts).
+   */
   readonly fill: number;
 };
 

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { fromTypedArray, noGrad, tidy } from '@maskrank/torch';
-import { UsageError } from '@maskrank/torch/errors';
+import { DataError, UsageError } from '@maskrank/torch/errors';
 import { networkInput } from '../alignment/embeddings.ts';
 import { readImage, writeImagePng, writeMaskPng } from '../formats/raster.ts';
 import { boxesOfComponents } from '../imaging/boxes.ts';
@@ -142,6 +142,10 @@ async function openPredictor(options: PredictJobOptions): Promise<Predictor> {
     );
   const features = options.textFeatures === null ? null : await readTextFeatures(options.textFeatures);
   checkTextModel(options.checkpoint, recipe, features?.model);
+  if (features !== null && features.size > 0 && features.dim !== sam.config.textDim)
+    throw new DataError(
+      `${options.textFeatures}: features of ${features.dim} values, the model takes ${sam.config.textDim}.`,
+    );
   const layout = layoutFor(recipe, kinds, textUse, sam.config.textDim, options.points);
   return { sam, recipe, kinds, layout, given, textUse, features };
 }

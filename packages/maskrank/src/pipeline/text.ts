@@ -75,7 +75,7 @@ export async function loadTexts(
   const features = await readTextFeatures(path);
   if (features.size > 0 && features.dim !== slots.dim)
     throw new DataError(
-      `${path}: features of ${features.dim} values, the model ${workspace.architecture.name} takes ${slots.dim}.`,
+      `${path}: features of ${features.dim} values, the model ${workspace.architecture.name} takes ${slots.dim}. For stage 1 with this text network: --model.text-dim ${features.dim}`,
     );
   const lines = readPrompts(run.paths.prompts);
   const rows = new Map<string, TextFeatureRow>();

@@ -78,7 +78,11 @@ export async function openWorkspace(
 }
 
 /** Slots for prompts: as many as any class may need of what is in use. */
-export function promptLayout(config: Config, classes: readonly DatasetClass[], textDim: number): PromptLayout {
+export function promptLayout(
+  config: Config,
+  classes: readonly DatasetClass[],
+  textDim: number,
+): PromptLayout {
   const { use, points, negativePoints } = config.prompts;
   const tokens = textTokens(config);
   if (tokens > 0 && textDim === 0)
@@ -120,6 +124,7 @@ export function resolveArchitecture({ data, model }: Pick<Config, 'data' | 'mode
     ...base,
     imageSize: data.imageSize ?? base.imageSize,
     geometry: data.canvas ?? base.geometry,
+    textDim: model.textDim ?? base.textDim,
     encoder: {
       ...base.encoder,
       adapters: model.adapters ?? base.encoder.adapters,

@@ -66,13 +66,13 @@ const lineOf = (id: string, i: number): PromptLine => ({
   text: { answer: `A mass of form ${i % 4}.`, knowledge: 'Masses of the breast are darker than fat.' },
   provenance: { source: 'saliency', identity: 'i0' },
 });
-const encode = (path: string, lines: readonly PromptLine[], model = 'network a') =>
+const encode = (path: string, lines: readonly PromptLine[], model = 'network a', dim = DIM) =>
   writeTextFeatures(
     path,
     { model, encoding: 'e0' },
     lines
       .flatMap(({ text }) => allTexts(text ?? {}).map(wholeText))
-      .map((text) => [text, unitVector(text, DIM)]),
+      .map((text) => [text, unitVector(text, dim)]),
   );
 /** A run that `maskrank prompt` was in: the files it leaves. */
 async function prompted(name: string, change: (line: PromptLine) => PromptLine = (line) => line) {
@@ -121,7 +121,7 @@ beforeAll(async () => {
 }, 120_000);
 
 describe('prompts of maskrank prompt with texts', () => {
-  let run = '';
+  const run = join(dir, 'whole');
   const images = (): string[] =>
     readdirSync(join(data, 'images'))
       .slice(0, 3)
@@ -129,7 +129,6 @@ describe('prompts of maskrank prompt with texts', () => {
 
   it('fine-tunes the branch for text, aligns the decoder alone, evaluates', async () => {
     const at = await prompted('whole');
-    run = at.run;
     await must(...at.finetune('--prompts', ALL));
     const projection = await valuesOf(run, 'stage1', 'prompt_encoder.text_proj.weight');
     expect(projection.some((v) => v !== 0)).toBe(true); // zero at first
@@ -241,6 +240,18 @@ describe('every choice of text works from one maskrank prompt', () => {
   it('answer and knowledge as two tokens', async () => {
     const { finetune } = await prompted('two');
     await must(...finetune('--prompts', ALL, '--prompts.text-tokens', '2', '--training.steps', '1'));
+  }, 120_000);
+
+  it('with features of another length, when the model is made for them', async () => {
+    const { finetune, run } = await prompted('short');
+    const path = join(run, 'cache', 'text-features.safetensors');
+    rmSync(path);
+    await encode(path, caseIds.map(lineOf), 'network c', 16);
+    expect(await refused(...finetune('--prompts', 'vqa'))).toMatch(
+      /features of 16 values.*--model.text-dim 16/,
+    );
+    await must(...finetune('--prompts', 'vqa', '--model.text-dim', '16', '--training.steps', '1'));
+    await must('align', '--run', run, '--no-controls', '--alignment.steps', '1');
   }, 120_000);
 
   it('is trained by every scope of stage 1', async () => {

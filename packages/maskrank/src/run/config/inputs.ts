@@ -84,6 +84,12 @@ export const model = z
       })
       .prefault({})
       .describe('Low-rank adaptation of the encoder'),
+    textDim: countFrom1()
+      .nullable()
+      .default(null)
+      .describe(
+        "values of a text feature that the network takes; none means the architecture's own (BiomedCLIP's 512). A smaller text network needs its own number here",
+      ),
     decoderDropout: z
       .number()
       .min(0)
