@@ -59,7 +59,7 @@ export async function finishPrompts(work: PromptWork, options: PromptJobOptions)
   if (missing > 0) return incomplete;
   const lock = takeTurn(work, options);
   if (lock === null) {
-    note({}, 'another part is putting the prompts together');
+    note({}, 'the run is in use; whoever uses it, or --merge, puts the prompts together');
     return incomplete;
   }
   try {
@@ -90,7 +90,7 @@ export async function finishPrompts(work: PromptWork, options: PromptJobOptions)
 /** A person's line stays as it is. */
 const isKept = (line: PromptLine | undefined): boolean => line?.provenance.source === 'file';
 
-/** Null when another part has its turn already: it does all that is left. */
+/** Null when another part has its turn already, which does all that is left. */
 function takeTurn({ context }: PromptWork, { shard }: PromptJobOptions): Lock | null {
   try {
     return Lock.acquire(join(context.run.dir, 'prompts.finish.lock'), { command: 'maskrank prompt' });
