@@ -12,7 +12,16 @@ const CONFIG = {
   threads: 1,
   data: { imageSize: 64 },
   prompts: { unlabelled: 'oracle-box', test: 'oracle-box', points: 1 },
-  training: { steps: 40, batchSize: 2, checkpointEverySteps: 1, logEverySteps: 4, ema: 0.9 },
+  // As long and as quick as it takes until proposals differ, so that stage 2 has something to learn.
+  training: {
+    steps: 60,
+    batchSize: 4,
+    learningRate: 1e-3,
+    schedule: 'constant',
+    checkpointEverySteps: 1,
+    logEverySteps: 4,
+    ema: 0.9,
+  },
   alignment: {
     steps: 120,
     batchSize: 4,
