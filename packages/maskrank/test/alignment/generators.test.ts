@@ -367,6 +367,12 @@ describe('views', () => {
     );
   });
 
+  it('text goes along', () => {
+    const text = [Float32Array.of(1, 2), null];
+    expect(viewPrompt({ boxes: [], points: [], text }, { flip: true, zoom: 2 }, SIDE).text).toBe(text);
+    expect('text' in viewPrompt({ boxes: [], points: [] }, { flip: true, zoom: 2 }, SIDE)).toBe(false);
+  });
+
   it('a part that no view has seen is background, at any threshold', () => {
     const masks = inside(() => {
       const context = contextOf();
