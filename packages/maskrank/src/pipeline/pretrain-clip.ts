@@ -70,6 +70,9 @@ export type PretrainClipResult = {
   readonly validation: readonly ClassJudgement[];
 };
 
+/** An image and the number of its dataset. */
+type SourcedImage = FactImage & { readonly source: number };
+
 /** A dataset with its division. */
 type Source = { readonly opened: OpenDataset; readonly splits: Splits };
 
@@ -105,9 +108,10 @@ async function trainInto(request: PretrainClipRequest): Promise<PretrainClipResu
     steps = await pretrain({
       model,
       tokenizer,
-      images,
+      images: evened(images),
       batch: {
         textsPerImage: config.pretraining.textsPerImage,
+        hidden: config.pretraining.hidden,
         changed: config.pretraining.augmentation.probability,
         augmentation: augmentOptions(config.pretraining.augmentation),
       },
@@ -170,28 +174,39 @@ function checkVocabulary(tokenizer: WordPiece, { config }: Clip): void {
 }
 
 /** Training cases of all datasets at the network's input size, with what their labels say. */
-async function loadImages(request: PretrainClipRequest, sources: readonly Source[]): Promise<FactImage[]> {
+async function loadImages(request: PretrainClipRequest, sources: readonly Source[]): Promise<SourcedImage[]> {
   const { config, tags, signal, onProgress, warn } = request;
   const side = clipConfig(config.pretraining.model).vision.imageSize;
-  const wanted = sources.flatMap(({ opened, splits }) => {
+  const wanted = sources.flatMap(({ opened, splits }, source) => {
     const facts = factsById(opened, tags);
     const ids = [...splits.labelled, ...splits.unlabelled];
-    return opened.unlabelled(ids).map((item) => ({ opened, item, facts: facts.get(item.id) }));
+    return opened.unlabelled(ids).map((item) => ({ opened, item, source, facts: facts.get(item.id) }));
   });
   const known = wanted.filter(({ facts }) => facts !== undefined);
   if (known.length < wanted.length)
     warn(
       `${wanted.length - known.length} of ${wanted.length} training cases have no image-level label and are left out`,
     );
-  const images: FactImage[] = [];
-  for (const { opened, item, facts } of known) {
+  const images: SourcedImage[] = [];
+  for (const { opened, item, source, facts } of known) {
     await safePoint(signal);
     const image = resize(await opened.loadImage(item), { width: side, height: side }, { filter: 'cubic' });
-    images.push({ image, facts: facts as ImageFacts, hasNoSides: !namesSides(opened) });
+    images.push({ image, facts: facts as ImageFacts, hasNoSides: !namesSides(opened), source });
     onProgress('reading images', images.length, known.length);
   }
   if (images.length === 0) throw new DataError('pretrain clip: no training case has an image-level label.');
   return images;
+}
+
+/** Images of small datasets several times, so that each dataset has about as many as the largest. */
+function evened(images: readonly SourcedImage[]): SourcedImage[] {
+  const counts = new Map<number, number>();
+  for (const { source } of images) counts.set(source, (counts.get(source) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  return images.flatMap((image) => {
+    const times = Math.round(most / (counts.get(image.source) as number));
+    return new Array<SourcedImage>(times).fill(image);
+  });
 }
 
 /** Whether a class is one of a pair: in a mirrored image its name would be wrong. */

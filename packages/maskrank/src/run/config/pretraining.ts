@@ -18,6 +18,14 @@ export const pretraining = z
     textsPerImage: countFrom1()
       .default(3)
       .describe('true texts drawn for each image and step; all texts of a batch meet all of its images'),
+    hidden: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.6)
+      .describe(
+        'largest part of an image that is hidden in random cells (Hide-and-Seek): no single place may suffice, and masked images, by which gScoreCAM scores, are known',
+      ),
     learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
     weightDecay: weight().default(0.05).describe('decoupled weight decay'),
     warmUpSteps: count()

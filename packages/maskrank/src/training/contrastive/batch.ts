@@ -28,15 +28,41 @@ export type PairBatch = {
 
 export type PairBatchOptions = {
   readonly textsPerImage: number;
+  /** Largest part of an image that is hidden, 0..1. */
+  readonly hidden: number;
   /** Part of the images that are changed at all. */
   readonly changed: number;
   readonly augmentation: AugmentOptions;
 };
 
+/** Cells along a side; coarse ones hide whole organs. */
+const CELLS = [4, 8] as const;
+
+/**
+ * Hides random cells of normalised planes [3, side, side] by the mean colour (Singh & Lee 2017, Hide-and-Seek): each with a
+ * probability that is itself drawn between 0 and `most`.
+ */
+function hideCells(planes: Float32Array, side: number, most: number, random: Random): void {
+  const cells = random.choice(CELLS);
+  const probability = random.uniform(0, most);
+  const edge = (i: number): number => Math.round((i * side) / cells);
+  for (let row = 0; row < cells; row++) {
+    for (let column = 0; column < cells; column++) {
+      if (!random.chance(probability)) continue;
+      for (let y = edge(row); y < edge(row + 1); y++) {
+        for (let c = 0; c < 3; c++) {
+          const at = (c * side + y) * side;
+          planes.fill(0, at + edge(column), at + edge(column + 1));
+        }
+      }
+    }
+  }
+}
+
 /** A batch of these images; every random choice comes from `random`. */
 export function makePairBatch(
   chosen: readonly FactImage[],
-  { textsPerImage, changed, augmentation }: PairBatchOptions,
+  { textsPerImage, hidden, changed, augmentation }: PairBatchOptions,
   random: Random,
 ): PairBatch {
   const side = chosen[0]?.image.width ?? 0;
@@ -49,6 +75,7 @@ export function makePairBatch(
     const seen = stream.chance(changed) ? augment({ image, masks: [] }, stream, allowed).image : image;
     const data = planes.subarray(i * size, (i + 1) * size);
     normaliseInto({ data, width: side, height: side, x0: 0, y0: 0 }, seen, CLIP_NORMALISATION);
+    hideCells(data, side, hidden, stream.fork('hidden'));
     for (const { text, claims } of drawTexts(facts, textsPerImage, stream.fork('texts')))
       statements.set(text, claims);
   }
