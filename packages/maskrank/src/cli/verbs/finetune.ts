@@ -5,13 +5,18 @@ import { defineVerb } from '../verb.ts';
 export const finetune = defineVerb({
   name: 'finetune',
   summary: 'stage 1: fine-tune the model on the labelled cases',
-  details: `Trains with 20:1 focal:Dice and the IoU head's loss; prompts of the labelled images come from their masks.
+  details: `Trains with 20:1 focal:Dice and the IoU head's loss; prompts of the labelled images come from their masks, or as
+--prompts.labelled says. --prompts chooses what the model is given, in every stage.
 Ctrl-C stops at the next step; the same command goes on there, to the same weights as an uninterrupted run.`,
   examples: [
     ['maskrank finetune data/busi --run runs/busi', 'the default small network from random weights'],
     [
       'maskrank finetune data/busi --run runs/b --model sam-med2d_b --weights sam-med2d_b.pth',
       'from released weights',
+    ],
+    [
+      'maskrank finetune --run runs/busi --prompts box,point,knowledge --prompts.labelled saliency',
+      'with what maskrank prompt made: boxes, points and text',
     ],
     ['maskrank finetune --run runs/busi', 'goes on with a run that was stopped'],
   ],
