@@ -270,9 +270,13 @@ const provenance = (
 });
 
 const sources = ({ answer, knowledge }: { answer: SourcedText | null; knowledge: SourcedText | null }) => ({
-  ...(answer !== null && { answer: answer.source }),
-  ...(knowledge !== null && { knowledge: knowledge.source }),
+  ...(answer !== null && { answer: sorted(answer.source) }),
+  ...(knowledge !== null && { knowledge: sorted(knowledge.source) }),
 });
+
+/** Keys in one order, whether the source was just made or read from a file. */
+const sorted = (source: SourcedText['source']) =>
+  Object.fromEntries(Object.entries(source).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 async function writeMap(path: string, { width, height, data }: FloatMap): Promise<void> {
   mkdirSync(join(path, '..'), { recursive: true });

@@ -49,6 +49,8 @@ const recordSchema = z.strictObject({
   ),
 });
 
+type KeptKnowledge = z.output<typeof recordSchema>['knowledge'][string];
+
 /** RUN/knowledge.json: what the classes are described by. */
 export const knowledgePath = (dir: string): string => join(dir, 'knowledge.json');
 
@@ -71,7 +73,7 @@ export async function gatherKnowledge(
     const identity = hash({ provider: provider.identity, about });
     const kept = readKnowledge(run.dir)[String(id)];
     if (kept?.source.identity === identity) {
-      known.set(id, { text: kept.text, source: kept.source as SourcedText['source'] });
+      known.set(id, sourced(kept));
       continue;
     }
     signal.throwIfAborted();
@@ -95,7 +97,10 @@ function readKnowledge(dir: string): z.output<typeof recordSchema>['knowledge'] 
   return parseArtefact(readJson(path, 'knowledge of the classes'), recordSchema, path).knowledge;
 }
 
-/** Whoever comes first is believed: two parts of the work may have asked at the same time. */
+/**
+ * Whoever comes first is believed: two parts of the work may have asked at the same time. Given back as the file has it, so that
+ * the first command and those that read it later write the same lines.
+ */
 function keepKnowledge(
   run: RunFolder,
   id: number,
@@ -104,16 +109,18 @@ function keepKnowledge(
 ): Promise<SourcedText> {
   return run.exclusively(async () => {
     const all = readKnowledge(run.dir);
-    const there = all[String(id)];
-    if (there?.source.identity === own.source.identity)
-      return { text: there.text, source: there.source as SourcedText['source'] };
-    await writeJson(knowledgePath(run.dir), {
-      schemaVersion: 1,
-      knowledge: { ...all, [String(id)]: { className, ...own } },
-    });
-    return own;
+    if (all[String(id)]?.source.identity !== own.source.identity) {
+      const knowledge = { ...all, [String(id)]: { className, ...own } };
+      await writeJson(knowledgePath(run.dir), { schemaVersion: 1, knowledge });
+    }
+    return sourced(readKnowledge(run.dir)[String(id)] as KeptKnowledge);
   });
 }
+
+const sourced = ({ text, source }: KeptKnowledge): SourcedText => ({
+  text,
+  source: source as SourcedText['source'],
+});
 
 /** The answer about a case and class; its text is '' where the provider declines. */
 export async function answerFor(
