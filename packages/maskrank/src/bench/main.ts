@@ -1,4 +1,4 @@
-// `npm run bench -- [--json] [--device cpu|cuda] [--threads N] [--rounds N] [NAME...]`: every figure beside its physical limit
+// `npm run bench -- [--json] [--device cpu|cuda] [--threads N] [--rounds N] [--whole] [NAME...]`: every figure beside its physical limit
 // and, with MASKRANK_PYTHON, beside the same work in that interpreter's PyTorch. Exits 1 when a figure misses its aim.
 
 import { availableParallelism, cpus } from 'node:os';
@@ -7,7 +7,7 @@ import { MaskrankError, UsageError } from '@maskrank/torch/errors';
 import { BENCHES } from './registry.ts';
 import { type BenchOptions, type BenchResult, meets } from './types.ts';
 
-const USAGE = `usage: npm run bench -- [--json] [--device cpu|cuda] [--threads N] [--rounds N] [NAME...]
+const USAGE = `usage: npm run bench -- [--json] [--device cpu|cuda] [--threads N] [--rounds N] [--whole] [NAME...]
 names: ${Object.keys(BENCHES).join(', ')}; MASKRANK_PYTHON names a Python that has torch, for its figures beside ours`;
 
 type Report = { readonly bench: string; readonly describe: string; readonly results: readonly BenchResult[] };
@@ -44,6 +44,7 @@ function parse(args: readonly string[]) {
         device: { type: 'string', default: 'cpu' },
         threads: { type: 'string' },
         rounds: { type: 'string' },
+        whole: { type: 'boolean', default: false },
       },
     });
   } catch (error) {
@@ -70,6 +71,7 @@ async function main(args: readonly string[]): Promise<number> {
     device,
     threads: getThreads(),
     rounds: wholeNumber('rounds', values.rounds, 5),
+    whole: values.whole,
     python: process.env.MASKRANK_PYTHON || null,
   };
   const machine = {

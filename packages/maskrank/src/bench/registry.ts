@@ -10,5 +10,6 @@ export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   'stage2-step': async () => (await import('./stage2-step.ts')).stage2Step,
   'surface-dice': async () => (await import('./surface-dice.ts')).surfaceDiceBench,
   'dense-crf': async () => (await import('./dense-crf.ts')).denseCrfBench,
+  gscorecam: async () => (await import('./gscorecam.ts')).gscorecam,
   leaks: async () => (await import('./leaks.ts')).leaks,
 };

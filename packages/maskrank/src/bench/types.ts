@@ -7,6 +7,8 @@ export type BenchOptions = {
   readonly threads: number;
   /** Times each figure is measured; the median counts unless the bench says otherwise. */
   readonly rounds: number;
+  /** Measures all of what is otherwise told as a multiple of a part. */
+  readonly whole: boolean;
   /** A Python interpreter that has `torch`, for the peer's figures; null: none. */
   readonly python: string | null;
 };
