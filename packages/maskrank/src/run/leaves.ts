@@ -73,12 +73,15 @@ export const leafAt = (path: string): Leaf | undefined => byPath.get(path);
 /** True for `training` and `training.augmentation`, false for values and unknown names. */
 export const isSection = (path: string): boolean => sectionPaths.has(path);
 
-/** The known key closest to a wrong one; a right name in the wrong section is found too. */
+/** The known key closest to a wrong one; a right name in the wrong section is found too, and every section that has a bare one. */
 export function nearestKey(path: string): string | undefined {
   const name = tail(path);
-  const sameName = leaves.filter((leaf) => leaf.path.toLowerCase().endsWith(`.${name.toLowerCase()}`));
-  const candidates = sameName.length > 0 ? sameName.map((leaf) => leaf.path) : undefined;
-  if (candidates) return nearestName(path, candidates) ?? candidates[0];
+  const sameName = leaves
+    .map((leaf) => leaf.path)
+    .filter((known) => known.toLowerCase().endsWith(`.${name.toLowerCase()}`));
+  // A bare name that several sections have: all of them, as nothing tells which was meant.
+  if (sameName.length > 0)
+    return path === name ? sameName.join(', or ') : (nearestName(path, sameName) ?? sameName[0]);
   const near = nearestName(path, [...byPath.keys(), ...sectionPaths]);
   if (near !== undefined) return near;
   const nearTail = nearestName(

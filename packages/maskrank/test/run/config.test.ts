@@ -181,7 +181,10 @@ describe('resolveConfig', () => {
       { training: { batchsize: 4 } },
       /unknown key training\.batchsize \(file my\.json\)\. Did you mean training\.batchSize\?/,
     ],
-    [{ batchSize: 4 }, /unknown key batchSize .*Did you mean training\.batchSize|alignment\.batchSize\?/],
+    [
+      { batchSize: 4 },
+      /unknown key batchSize .*Did you mean (?=.*training\.batchSize)(?=.*alignment\.batchSize).*\?/,
+    ],
     [{ trainning: { epochs: 4 } }, /unknown key trainning .*Did you mean training\?/],
     [{ training: { kappa: 4 } }, /unknown key training\.kappa .*Did you mean alignment\.loss\.kappa\?/],
     [{ training: 4 }, /training \(file my\.json\): found 4, allowed: an object/],
