@@ -139,6 +139,7 @@ export { type ResolvedConfig, resolveConfig } from './run/resolve.ts';
 export { type ArtefactHeader, headerToMetadata } from './run/header.ts';
 export { readRunConfig, RunFolder, runPaths } from './run/run-folder.ts';
 export type { JobContext } from './pipeline/workspace.ts';
+export { promptJob, type PromptJobOptions, type PromptJobResult } from './pipeline/prompt/job.ts';
 export { finetuneJob } from './pipeline/finetune.ts';
 export { alignJob, proposeJob, rateJob } from './pipeline/align.ts';
 export { CONTROLS, type ControlName, controlJob } from './pipeline/controls.ts';
