@@ -2,7 +2,7 @@
 // Not here: raising them.
 
 import { DataError, EngineError, UsageError } from '@maskrank/torch/errors';
-import { InUseError } from '../run/lock.ts';
+import { InUseError } from '../run/in-use.ts';
 import type { Versions } from '../run/run-folder.ts';
 import { type CliIo, paint } from './io.ts';
 

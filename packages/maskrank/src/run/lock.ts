@@ -4,8 +4,9 @@
 import { closeSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataError, UsageError } from '@maskrank/torch/errors';
+import { DataError } from '@maskrank/torch/errors';
 import { systemReason, writeAll } from './files.ts';
+import { InUseError } from './in-use.ts';
 
 /** Who holds the lock. */
 export type LockHolder = {
@@ -25,8 +26,7 @@ export type LockOptions = {
   readonly host?: string;
 };
 
-/** Another process holds what this one needs: nothing is wrong with the command, it is too early. Exit code 2. */
-export class InUseError extends UsageError {}
+export { InUseError };
 
 /** An empty or torn lock younger than this is being written by its owner. */
 const WRITING_MS = 10_000;

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { InUseError, Lock } from '../../src/run/lock.ts';
+import { InUseError } from '../../src/run/in-use.ts';
+import { Lock } from '../../src/run/lock.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-lock-'));
 afterAll(() => rmSync(dir, { recursive: true }));
