@@ -49,7 +49,7 @@ export type MaskFacts = {
 export function maskFacts(mask: Mask): MaskFacts | undefined {
   const { width, height } = mask;
   const labelled = labelComponents(mask);
-  const ordered = byArea(labelled);
+  const ordered = byArea(labelled.components);
   const largest = ordered[0];
   if (largest === undefined) return undefined;
   const kept = ordered.filter(({ areaPx }) => areaPx >= RULES.speck * largest.areaPx);

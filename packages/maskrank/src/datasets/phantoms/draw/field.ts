@@ -28,7 +28,7 @@ function makeTile(label: string, grain: number): Float32Array {
   const random = new Random('phantom noise tiles').fork(label);
   const white = Float32Array.from({ length: TILE * TILE }, () => random.normal());
   if (grain === 0) return white;
-  let tile = white;
+  let tile: Float32Array = white;
   for (let pass = 0; pass < 3; pass++) tile = wrapBlur(wrapBlur(tile, grain, 1, TILE), grain, TILE, 1);
   let [sum, squares] = [0, 0];
   for (const v of tile) {

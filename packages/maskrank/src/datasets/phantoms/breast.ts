@@ -1,0 +1,457 @@
+// Phantoms of breast ultrasound. Echo strength in dB is painted in beam coordinates (skin, fat with septa, gland with
+// fibrils, muscle, ribs, lesions), attenuation is integrated along each beam (so cysts enhance, cancers and ribs shade),
+// then speckle whose lateral grain widens with depth, log compression, probe geometry, and what scanners write on top.
+// Not here: wave physics, Doppler, elastography. Outlines and anatomy of lesions: breast-lesion.ts.
+
+import type { Mask } from '../../imaging/types.ts';
+import type { Random } from '../../util/random.ts';
+import { type BreastLesion, drawLesions, paintLesion, type Tissue } from './breast-lesion.ts';
+import { blur, clamp, type Field, paintCoarse, ramp, smoothNoise, whiteField } from './draw/field.ts';
+import { degrade, toBytes } from './draw/finish.ts';
+import { calliper, fillRect, writeText } from './draw/text.ts';
+import { captionsOf, factQuestions, maskFacts } from './language.ts';
+import type { PhantomFamily, PhantomImage, PhantomQuestion } from './types.ts';
+
+const IMAGE_WORDS = [
+  'breast ultrasound image',
+  'ultrasound image of the breast',
+  'breast ultrasound',
+] as const;
+const LESION_WORDS = ['tumor', 'lesion', 'mass', 'breast tumor', 'breast lesion', 'breast mass'] as const;
+
+export const breastPhantoms: PhantomFamily = {
+  name: 'breast',
+  modality: 'ultrasound',
+  classes: [
+    {
+      id: 1,
+      name: 'lesion',
+      prompts: ['breast tumor', 'benign breast tumor', 'malignant breast tumor', 'breast lesion'],
+      maxComponents: 2,
+    },
+  ],
+  draw: drawBreast,
+};
+
+/** What all pictures of one patient share. */
+type Patient = {
+  readonly pathology: 'benign' | 'malignant' | 'normal';
+  /** Depths as shares of the picture's height. */
+  readonly fatEnd: number;
+  readonly glandEnd: number;
+  /** Share of gland in the gland layer; the rest is fat. */
+  readonly density: number;
+  readonly fatDb: number;
+  readonly glandDb: number;
+  readonly muscleDb: number;
+  readonly fibrilDb: number;
+  readonly ribs: boolean;
+};
+
+function drawPatient(random: Random): Patient {
+  const u = random.next();
+  const glandDb = random.uniform(-21, -9);
+  const fatEnd = random.uniform(0.1, 0.38);
+  return {
+    pathology: u < 0.12 ? 'normal' : u < 0.6 ? 'benign' : 'malignant',
+    fatEnd,
+    glandEnd: fatEnd + random.uniform(0.22, 0.6),
+    density: random.uniform(0.15, 1),
+    glandDb,
+    fatDb: glandDb - random.uniform(2, 14),
+    muscleDb: glandDb - random.uniform(0, 12),
+    fibrilDb: random.uniform(2, 13),
+    ribs: random.chance(0.3),
+  };
+}
+
+function drawBreast(patientStream: Random, random: Random, sizePx: number): PhantomImage {
+  const patient = drawPatient(patientStream);
+  const aspect = random.chance(0.8) ? random.uniform(1, 1.6) : random.uniform(0.72, 1);
+  const width = aspect >= 1 ? sizePx : Math.round(sizePx * aspect);
+  const height = aspect >= 1 ? Math.round(sizePx / aspect) : sizePx;
+  const tissue = paintTissue(random.fork('tissue'), patient, width, height);
+  const lesions =
+    patient.pathology === 'normal'
+      ? []
+      : drawLesions(random.fork('lesions'), patient.pathology, patient, width, height);
+  let mask = new Uint8Array(width * height);
+  for (const lesion of lesions) paintLesion(tissue, mask, lesion, patient.glandDb);
+  let grey = scan(random.fork('scanner'), tissue);
+  const probe = random.fork('probe');
+  const curved = probe.chance(0.14);
+  if (curved) ({ grey, mask } = scanConvert(probe, grey, mask, width, height));
+  grey = degrade(random.fork('degrade'), grey, width, height, {
+    coarseChance: 0.25,
+    sharpenChance: 0.3,
+    blocksChance: 0.3,
+  });
+  overlays(random.fork('overlays'), grey, mask, width, height);
+  const lesionMask: Mask = { width, height, data: mask };
+  return {
+    image: { width, height, channels: 1, data: toBytes(grey) },
+    ...describe(random.fork('language'), patient, lesions, lesionMask),
+    tags: {
+      pathology: patient.pathology,
+      finding: lesions[0]?.kind ?? 'none',
+      probe: curved ? 'curved' : 'linear',
+    },
+  };
+}
+
+/** Layers of tissue as echo and attenuation. */
+function paintTissue(random: Random, patient: Patient, width: number, height: number): Tissue {
+  const u = Math.max(width, height) / 256;
+  const bend = smoothNoise(random, random.uniform(30, 70) * u, random.uniform(18, 45) * u);
+  const bendPx = random.uniform(2, 9) * u;
+  const tilt = random.normal() * 0.05;
+  const shift = paintCoarse(width, height, (x, y) => bendPx * bend(x, y) + tilt * (x - width / 2), 4);
+  const borderA = smoothNoise(random, random.uniform(14, 50) * u);
+  const borderB = smoothNoise(random, random.uniform(14, 50) * u);
+  const rough = random.uniform(1, 8) * u;
+  const skinPx = random.uniform(0.01, 0.05) * height;
+  const skinDb = random.uniform(-14, -2);
+  const softPx = random.uniform(0.8, 3) * u;
+
+  // Mosaic of gland and fat, bright capsules around lobules of fat, and lines of connective tissue along the layers.
+  const mosaic = smoothNoise(random, random.uniform(14, 34) * u, random.uniform(6, 14) * u);
+  const capsules = smoothNoise(random, random.uniform(18, 42) * u, random.uniform(6, 13) * u);
+  const capsuleDb = random.uniform(3, 15);
+  const capsuleSharp = random.uniform(4, 12);
+  const fibrils = smoothNoise(
+    random,
+    random.uniform(8, 26) * u,
+    random.uniform(1.1, 3) * u,
+    random.normal() * 0.12,
+  );
+  const stripes = smoothNoise(random, random.uniform(25, 70) * u, random.uniform(1.1, 2.4) * u);
+  const stripeDb = random.uniform(3, 11);
+  const cloud = smoothNoise(random, random.uniform(30, 60) * u, random.uniform(14, 40) * u);
+  const cloudDb = random.uniform(0.5, 4);
+  const clouds = paintCoarse(width, height, (x, y) => cloudDb * cloud(x, y), 4);
+  const fatSpread = random.uniform(0.3, 1);
+  const threshold = 1.6 - 3.2 * patient.density;
+  const fatEnd = patient.fatEnd * height;
+  const glandEnd = patient.glandEnd * height;
+  const edgesA = Float32Array.from({ length: width }, (_, x) => fatEnd + rough * borderA(x, 0));
+  const edgesB = Float32Array.from({ length: width }, (_, x) => glandEnd + rough * borderB(x, 0));
+  const fasciaDb = random.uniform(0, 12);
+  const beyondDb = random.uniform(0, 16);
+
+  const echo = new Float32Array(width * height);
+  const loss = new Float32Array(width * height);
+  const lossGland = random.uniform(0, 0.05) / u;
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      const yy = y + shift[i]!;
+      let db: number;
+      if (y < skinPx) {
+        db = skinDb + 5 * ramp(Math.abs(y / skinPx - 0.5), 0.25, 0.5);
+      } else {
+        const inGland = ramp(yy, edgesA[x]! - softPx, edgesA[x]! + softPx);
+        const inMuscle = ramp(yy, edgesB[x]! - softPx, edgesB[x]! + softPx);
+        const z = capsules(x, yy) * capsuleSharp;
+        const capsule = capsuleDb / (1 + z * z);
+        db = patient.fatDb + capsule;
+        if (inGland > 0 && inMuscle < 1) {
+          const share = ramp(mosaic(x, yy), threshold - fatSpread, threshold + fatSpread);
+          const f = fibrils(x, yy);
+          const gland = patient.glandDb + (f > 0 ? patient.fibrilDb * f * 0.6 : 1.5 * f) + 0.25 * capsule;
+          db += inGland * share * (gland - db);
+          loss[i] = lossGland * share;
+        }
+        if (inMuscle > 0) {
+          const f = stripes(x, yy);
+          const deep = ramp(yy, edgesB[x]!, height * 1.15);
+          const muscle = patient.muscleDb + (f > 0 ? stripeDb * f : f) - beyondDb * deep;
+          db += inMuscle * (muscle - db);
+          const d = (yy - edgesB[x]!) / (1.6 * u);
+          db += fasciaDb / (1 + d * d);
+        }
+      }
+      echo[i] = db + clouds[i]!;
+    }
+  }
+  const out: Tissue = { width, height, unit: u, echo, loss };
+  if (patient.ribs) addRibs(random.fork('ribs'), out, edgesB);
+  addShadows(random.fork('shadows'), out);
+  addDucts(random.fork('ducts'), out, patient);
+  return out;
+}
+
+/** Bright caps of bone with nothing behind them, deep in the muscle. */
+function addRibs(random: Random, tissue: Tissue, muscleTop: Float32Array): void {
+  const { width, height, unit: u, echo, loss } = tissue;
+  const spacing = random.uniform(0.4, 0.8) * width;
+  const half = random.uniform(0.08, 0.2) * width;
+  const thick = random.uniform(1.2, 3) * u;
+  const bright = random.uniform(8, 22);
+  for (let cx = random.uniform(0, spacing); cx < width + half; cx += spacing) {
+    const top = (muscleTop[clamp(Math.round(cx), 0, width - 1)] ?? 0) + random.uniform(0.08, 0.2) * height;
+    for (let x = Math.max(0, Math.floor(cx - half)); x < Math.min(width, cx + half); x++) {
+      const t = (x - cx) / half;
+      const y0 = top + 0.12 * height * t * t * t * t;
+      const cap = bright * (1 - t * t);
+      for (let y = Math.max(0, Math.floor(y0 - 4 * thick)); y < Math.min(height, y0 + 4 * thick); y++) {
+        const d = (y - y0) / thick;
+        echo[y * width + x]! += cap / (1 + d ** 4);
+        if (d > 0) loss[y * width + x]! += (2.5 * (1 - t * t)) / thick;
+      }
+    }
+  }
+}
+
+/** Shadows of ligaments, and lost contact of the probe at a side. */
+function addShadows(random: Random, { width, height, unit: u, loss }: Tissue): void {
+  for (let k = random.int(0, 5); k > 0; k--) {
+    const cx = random.uniform(0, width);
+    const half = random.uniform(1.5, 12) * u;
+    const top = random.uniform(0.02, 0.55) * height;
+    const long = random.uniform(4, 20) * u;
+    const strength = random.uniform(2, 14) / long;
+    const slant = random.normal() * 0.5;
+    for (let y = Math.max(0, Math.floor(top)); y < Math.min(height, top + long); y++) {
+      for (let x = Math.max(0, Math.floor(cx - 3 * half)); x < Math.min(width, cx + 3 * half); x++) {
+        const d = (x - cx - slant * (y - top)) / half;
+        loss[y * width + x]! += strength / (1 + d ** 4);
+      }
+    }
+  }
+  if (!random.chance(0.22)) return;
+  const left = random.chance(0.5);
+  const reach = random.uniform(0.04, 0.2) * width;
+  const strength = random.uniform(10, 30);
+  for (let x = 0; x < width; x++) loss[x]! += strength * (1 - ramp(left ? x : width - 1 - x, 0, reach));
+}
+
+/** Dark tubes and dark lobules without shadow: what a careless eye takes for a lesion. */
+function addDucts(random: Random, { width, height, unit: u, echo }: Tissue, patient: Patient): void {
+  for (let k = random.int(0, 4); k > 0; k--) {
+    const cx = random.uniform(0, width);
+    const cy = random.uniform(0.5 * patient.fatEnd, patient.glandEnd) * height;
+    const a = random.uniform(6, 34) * u;
+    const b = Math.max(1.5 * u, a * random.uniform(0.08, 0.4));
+    const tilt = random.normal() * 0.35;
+    const drop = random.uniform(2, 9);
+    const rim = random.uniform(0, 6);
+    const [c, s] = [Math.cos(tilt), Math.sin(tilt)];
+    for (let y = Math.max(0, Math.floor(cy - a - b)); y < Math.min(height, cy + a + b); y++) {
+      for (let x = Math.max(0, Math.floor(cx - 1.4 * a)); x < Math.min(width, cx + 1.4 * a); x++) {
+        const [dx, dy] = [x - cx, y - cy];
+        const r = ((dx * c + dy * s) / a) ** 2 + ((dy * c - dx * s) / b) ** 2;
+        if (r < 2) echo[y * width + x]! += rim / (1 + 30 * (r - 1.1) ** 2) - drop * (1 - ramp(r, 0.6, 1.2));
+      }
+    }
+  }
+}
+
+/** Attenuation along the beams, depth gain, speckle, compression: brightness in 0..1. */
+function scan(random: Random, { width, height, unit: u, echo, loss }: Tissue): Field {
+  // Loss adds up along a beam and spreads sideways with depth.
+  const lossDb = new Float32Array(width * height);
+  for (let x = 0; x < width; x++) lossDb[x] = loss[x]!;
+  for (let i = width; i < lossDb.length; i++) lossDb[i] = Math.min(60, lossDb[i - width]! + loss[i]!);
+  const spread = blur(lossDb, width, height, random.uniform(0.8, 3) * u, 0);
+
+  const axial = random.uniform(0.45, 1) * u;
+  const lateral = axial * random.uniform(1.2, 2.4);
+  const widen = random.uniform(0.6, 2) * lateral;
+  const parts = [0, 1].map(() => {
+    const near = blur(whiteField(random, width, height), width, height, lateral, axial);
+    return { near, far: blur(near, width, height, widen, 0) };
+  });
+  const power = (f: Field) => {
+    let sum = 0;
+    for (let i = 0; i < f.length; i += 7) sum += f[i]! * f[i]!;
+    return sum / Math.ceil(f.length / 7);
+  };
+  const nearScale = 1 / Math.sqrt(2 * power(parts[0]!.near));
+  const farScale = 1 / Math.sqrt(2 * power(parts[0]!.far));
+  // Compounding and speckle reduction lower the contrast of speckle.
+  const contrast = random.uniform(0.35, 1) * 4.343;
+  const rangeDb = random.uniform(38, 62);
+  const gainDb = random.uniform(-5, 9);
+  const deepDb = random.chance(0.75) ? random.uniform(0, 26) : -random.uniform(0, 6);
+  const power1 = random.uniform(1, 2.6);
+  const gamma = random.uniform(0.8, 1.5);
+  const white = random.uniform(0.75, 1.05);
+  const [re, im] = [parts[0]!, parts[1]!];
+  const table = Float32Array.from({ length: 1025 }, (_, k) => white * (k / 1024) ** gamma);
+  const noiseFloor = random.uniform(0, 0.06);
+  let grey = new Float32Array(width * height);
+  for (let y = 0, i = 0; y < height; y++) {
+    const depth = y / height;
+    const a = (1 - depth) * nearScale;
+    const b = depth * farScale;
+    const blend =
+      1 / ((a * a) / (nearScale * nearScale) + (b * b) / (farScale * farScale) + 1.2 * depth * (1 - depth));
+    const rowDb = gainDb - deepDb * depth ** power1;
+    for (let x = 0; x < width; x++, i++) {
+      const p = a * re.near[i]! + b * re.far[i]!;
+      const q = a * im.near[i]! + b * im.far[i]!;
+      const db = echo[i]! - spread[i]! + rowDb + contrast * Math.log((p * p + q * q) * blend + 0.004);
+      const v = db / rangeDb + 1;
+      const k = v <= 0 ? 0 : v >= 1 ? 1024 : (v * 1024) | 0;
+      grey[i] = noiseFloor + table[k]!;
+    }
+  }
+  const smoothing = random.uniform(0, 0.9) * u;
+  if (smoothing > 0.25 * u) grey = blur(grey, width, height, smoothing, 0.7 * smoothing) as typeof grey;
+  return grey;
+}
+
+/** From beams to a fan: a trapezoid or a sector, black outside. */
+function scanConvert(
+  random: Random,
+  grey: Field,
+  mask: Uint8Array<ArrayBuffer>,
+  width: number,
+  height: number,
+): { grey: Float32Array<ArrayBuffer>; mask: Uint8Array<ArrayBuffer> } {
+  const half = random.uniform(0.12, 0.6); // radians
+  // The fan is as wide as the picture at its lower corners, so that lesions keep most of their pixels.
+  const outer = (0.5 * width) / Math.sin(half);
+  const inner = Math.max(0.1 * outer, outer - height * random.uniform(0.92, 1.02));
+  const top = random.uniform(0, 0.04) * height;
+  const outGrey = new Float32Array(grey.length);
+  const outMask = new Uint8Array(mask.length);
+  for (let y = 0, i = 0; y < height; y++) {
+    const py = y + inner * Math.cos(half) - top;
+    for (let x = 0; x < width; x++, i++) {
+      const px = x - width / 2 + 0.5;
+      const beam = (Math.atan2(px, py) / half + 1) * 0.5 * (width - 1);
+      const depth = ((Math.hypot(px, py) - inner) / (outer - inner)) * (height - 1);
+      if (beam < 0 || depth < 0 || beam >= width - 1 || depth >= height - 1) continue;
+      const c = beam | 0;
+      const r = depth | 0;
+      const k = r * width + c;
+      const a = grey[k]! + (beam - c) * (grey[k + 1]! - grey[k]!);
+      const b = grey[k + width]! + (beam - c) * (grey[k + width + 1]! - grey[k + width]!);
+      outGrey[i] = a + (depth - r) * (b - a);
+      outMask[i] = mask[Math.round(depth) * width + Math.round(beam)]!;
+    }
+  }
+  return { grey: outGrey, mask: outMask };
+}
+
+const NOTES = [
+  'RT UOQ',
+  'LT LOQ',
+  'RT',
+  'LT',
+  'RT AXILLA',
+  'LT BREAST',
+  'D 13.7 MM',
+  'MAMA DIR',
+  'LT 3H 2 CM',
+  '12 MHZ',
+];
+
+/** Callipers, labels, a corner mark, a depth scale, a dark frame. */
+function overlays(random: Random, grey: Field, mask: Uint8Array, width: number, height: number): void {
+  const u = Math.max(width, height) / 256;
+  const ink = random.uniform(0.7, 1);
+  if (random.chance(0.12)) {
+    const edge = random.uniform(1, 6) * u;
+    const shade = random.uniform(0, 0.15);
+    fillRect(grey, width, height, 0, 0, width, edge, shade);
+    if (random.chance(0.5)) fillRect(grey, width, height, 0, height - edge, width, edge, shade);
+  }
+  if (random.chance(0.4)) {
+    const s = random.uniform(2.5, 6) * u;
+    fillRect(grey, width, height, 0, 0, s, s, ink);
+    fillRect(grey, width, height, s * 0.3, s * 0.3, s * 0.4, s * 0.4, 0);
+  }
+  if (random.chance(0.2))
+    writeText(
+      grey,
+      width,
+      height,
+      random.choice(NOTES),
+      random.uniform(0.03, 0.6) * width,
+      random.uniform(0.85, 0.94) * height,
+      Math.max(1, Math.round(random.uniform(0.7, 1.6) * u)),
+      ink,
+    );
+  if (random.chance(0.12)) {
+    const step = random.uniform(0.08, 0.2) * height;
+    const x = random.chance(0.5) ? 1 : width - 4 * u;
+    for (let y = step; y < height; y += step) fillRect(grey, width, height, x, y, 3 * u, 1, ink);
+  }
+  const first = mask.indexOf(1);
+  if (first < 0 || !random.chance(0.16)) return;
+  let [x0, x1, y1] = [width, 0, 0];
+  for (let i = first; i < mask.length; i++) {
+    if (mask[i] !== 1) continue;
+    const x = i % width;
+    if (x < x0) x0 = x;
+    if (x > x1) x1 = x;
+    y1 = (i / width) | 0;
+  }
+  const y0 = (first / width) | 0;
+  const dotted = random.chance(0.6);
+  const arm = Math.max(1, Math.round(random.uniform(1.2, 3) * u));
+  const wobble = () => random.normal() * 0.05;
+  const at = (tx: number, ty: number) => ({
+    x: x0 + (tx + wobble()) * (x1 - x0),
+    y: y0 + (ty + wobble()) * (y1 - y0),
+  });
+  calliper(grey, width, height, at(0, 0.5), at(1, 0.5), arm, dotted, ink);
+  if (random.chance(0.7)) calliper(grey, width, height, at(0.5, 0), at(0.5, 1), arm, dotted, ink);
+}
+
+/** Words for the picture. */
+function describe(random: Random, patient: Patient, lesions: readonly BreastLesion[], mask: Mask) {
+  const image = random.choice(IMAGE_WORDS);
+  const facts = maskFacts(mask);
+  const ask = (question: string, answer: string): PhantomQuestion => ({
+    kind: 'condition',
+    classId: 1,
+    question,
+    answer,
+  });
+  if (facts === undefined) {
+    return {
+      masks: new Map<number, Mask>(),
+      captions: captionsOf(
+        random,
+        image,
+        [],
+        [random.choice(['normal breast tissue', 'no tumor', 'no lesion'])],
+      ),
+      questions: [
+        ask(
+          random.choice(['Is there a tumor in the image?', 'Is a lesion visible?', 'Is there a lesion?']),
+          'no',
+        ),
+        ask(random.choice(['What is the condition of the breast?', 'What does the image show?']), 'normal'),
+      ],
+    };
+  }
+  const noun = random.choice(LESION_WORDS);
+  const { pathology } = patient;
+  const kind = lesions[0]!.kind;
+  const margin = lesions[0]!.margin;
+  return {
+    masks: new Map([[1, mask]]),
+    captions: captionsOf(
+      random,
+      image,
+      [{ facts, noun: noun.startsWith('breast') ? noun : `breast ${noun}`, adjective: pathology }],
+      random.chance(0.6) ? [kind, `${margin} margin`] : [],
+    ),
+    questions: [
+      ...factQuestions(random, facts, { classId: 1, noun, image }),
+      ask(
+        random.choice(['Is there a tumor in the image?', 'Is a lesion visible?', 'Is there a lesion?']),
+        'yes',
+      ),
+      ask(
+        random.choice([`Is the ${noun} benign or malignant?`, `What is the condition of the ${noun}?`]),
+        pathology,
+      ),
+      ask(random.choice([`What kind of ${noun} is it?`, `What is the ${noun}?`]), kind),
+      ask(random.choice([`What is the margin of the ${noun}?`, `How is the margin of the ${noun}?`]), margin),
+    ],
+  };
+}
