@@ -1,0 +1,290 @@
+// One axial slice of a patient: the anatomy at three levels within the slice's thickness, averaged (partial volume), blurred
+// as the kernel does, with noise and streaks. Rows run from anterior to posterior, columns from the patient's right to
+// the patient's left, as radiologists look at it. Labels are those of the middle level, exact to the pixel.
+
+import type { Random } from '../../../util/random.ts';
+import { type Anatomy, heightMm } from './anatomy.ts';
+import { valueNoise } from './field.ts';
+import type { Layer } from './layers.ts';
+import { SLICE_MM } from './patient.ts';
+import { PLAIN_HU } from './phases.ts';
+import type { Part } from './solids.ts';
+import type { TrunkPoint } from './trunk.ts';
+
+export type AbdomenSlice = {
+  readonly sizePx: number;
+  /** Attenuation, HU, row-major. */
+  readonly hu: Int16Array;
+  /** AMOS ids, 0 background. */
+  readonly labels: Uint8Array;
+  /** 1 inside the skin. */
+  readonly body: Uint8Array;
+};
+
+/** Levels averaged over the slice's thickness, as parts of it; the labels are those of level 0. */
+const LEVELS = [0, -1 / 3, 1 / 3] as const;
+/** Distance between points where the displacement is computed, pixels of a 256-pixel slice. */
+const WARP_CELLS = 16;
+const HU_RANGE = [-1024, 3071] as const;
+
+export function drawSlice(anatomy: Anatomy, slice: number, sizePx: number): AbdomenSlice {
+  const canvas = new Canvas(anatomy, sizePx);
+  const sum = new Float32Array(sizePx * sizePx);
+  let labels = canvas.labels;
+  let body = canvas.body;
+  for (const level of LEVELS) {
+    canvas.paint(heightMm(anatomy, slice) + level * SLICE_MM);
+    for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + canvas.hu[i]! / LEVELS.length;
+    if (level === 0) {
+      labels = canvas.labels.slice();
+      body = canvas.body.slice();
+    }
+  }
+  const spacingMm = anatomy.patient.fieldOfViewMm / sizePx;
+  addTable(sum, sizePx, anatomy, body);
+  const smooth = gauss(sum, sizePx, anatomy.patient.blurMm / spacingMm);
+  return { sizePx, hu: scan(smooth, sizePx, anatomy, anatomy.noise(slice), heightMm(anatomy, slice)), labels, body };
+}
+
+/** The anatomy at one level; its buffers are used again for the next. */
+class Canvas {
+  readonly hu: Float32Array;
+  readonly labels: Uint8Array;
+  readonly body: Uint8Array;
+  private readonly anatomy: Anatomy;
+  private readonly n: number;
+  /** Reference anatomy of each pixel, mm. */
+  private readonly x: Float32Array;
+  private readonly y: Float32Array;
+  private readonly z: Float32Array;
+  private readonly cavityMm: Float32Array;
+  private readonly chestMm: Float32Array;
+  private readonly firm: Uint8Array;
+  private readonly distance: Float32Array;
+  private zRange: readonly [number, number] = [0, 0];
+
+  constructor(anatomy: Anatomy, sizePx: number) {
+    const count = sizePx * sizePx;
+    this.anatomy = anatomy;
+    this.n = sizePx;
+    this.hu = new Float32Array(count);
+    this.labels = new Uint8Array(count);
+    this.body = new Uint8Array(count);
+    this.x = new Float32Array(count);
+    this.y = new Float32Array(count);
+    this.z = new Float32Array(count);
+    this.cavityMm = new Float32Array(count);
+    this.chestMm = new Float32Array(count);
+    this.firm = new Uint8Array(count);
+    this.distance = new Float32Array(count);
+  }
+
+  paint(zPatientMm: number): void {
+    this.place(zPatientMm / this.anatomy.patient.scale);
+    this.paintTrunk();
+    for (const layer of this.anatomy.layers) this.paintLayer(layer);
+  }
+
+  /** Millimetres of reference anatomy a pixel, and pixel of the spine. */
+  private geometry() {
+    const { fieldOfViewMm, scale, centre } = this.anatomy.patient;
+    return { mm: fieldOfViewMm / scale / this.n, cx: centre[0] * this.n, cy: centre[1] * this.n };
+  }
+
+  private place(z: number): void {
+    const { n, x: xs, y: ys, z: zs } = this;
+    const { mm, cx, cy } = this.geometry();
+    const [wx, wy, wz] = this.anatomy.patient.warp;
+    const cells = WARP_CELLS;
+    const grid = new Float32Array((cells + 1) * (cells + 1) * 3);
+    let [low, high] = [Infinity, -Infinity];
+    for (let j = 0, g = 0; j <= cells; j++) {
+      for (let i = 0; i <= cells; i++, g += 3) {
+        const x = ((i * n) / cells - cx) * mm;
+        const y = ((j * n) / cells - cy) * mm;
+        grid[g] = x + wx(x, y, z);
+        grid[g + 1] = y + wy(x, y, z);
+        const dz = z + wz(x, y, z);
+        grid[g + 2] = dz;
+        low = Math.min(low, dz);
+        high = Math.max(high, dz);
+      }
+    }
+    this.zRange = [low, high];
+    for (let row = 0, p = 0; row < n; row++) {
+      const v = ((row + 0.5) * cells) / n;
+      const j = Math.min(cells - 1, Math.floor(v));
+      const b = v - j;
+      for (let column = 0; column < n; column++, p++) {
+        const u = ((column + 0.5) * cells) / n;
+        const i = Math.min(cells - 1, Math.floor(u));
+        const a = u - i;
+        const g = (j * (cells + 1) + i) * 3;
+        const h = g + (cells + 1) * 3;
+        const [w00, w10, w01, w11] = [(1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b];
+        xs[p] = grid[g]! * w00 + grid[g + 3]! * w10 + grid[h]! * w01 + grid[h + 3]! * w11;
+        ys[p] = grid[g + 1]! * w00 + grid[g + 4]! * w10 + grid[h + 1]! * w01 + grid[h + 4]! * w11;
+        zs[p] = grid[g + 2]! * w00 + grid[g + 5]! * w10 + grid[h + 2]! * w01 + grid[h + 5]! * w11;
+      }
+    }
+  }
+
+  private paintTrunk(): void {
+    const { at } = this.anatomy.trunk;
+    const point: TrunkPoint = { hu: 0, cavityMm: 0, chestMm: 0, body: false, firm: 0 };
+    for (let p = 0; p < this.hu.length; p++) {
+      at(this.x[p]!, this.y[p]!, this.z[p]!, point);
+      this.hu[p] = point.hu;
+      this.cavityMm[p] = point.cavityMm;
+      this.chestMm[p] = point.chestMm;
+      this.body[p] = point.body ? 1 : 0;
+      this.firm[p] = point.firm;
+      this.labels[p] = 0;
+    }
+  }
+
+  private paintLayer(layer: Layer): void {
+    const halo = layer.haloMm ?? 0;
+    const reach = halo + (layer.bumps === undefined ? 0 : 5);
+    const cut = layer.solid.filter((part) => part.bounds[4] - reach < this.zRange[1] && part.bounds[5] + reach > this.zRange[0]);
+    if (cut.length === 0) return;
+    const boxes = cut.map((part) => this.boxOf(part, reach));
+    const x0 = Math.min(...boxes.map((b) => b[0]));
+    const x1 = Math.max(...boxes.map((b) => b[1]));
+    const y0 = Math.min(...boxes.map((b) => b[2]));
+    const y1 = Math.max(...boxes.map((b) => b[3]));
+    const { n, x, y, z, distance } = this;
+    for (let row = y0; row < y1; row++) distance.fill(Infinity, row * n + x0, row * n + Math.max(x0, x1));
+    cut.forEach((part, i) => {
+      const [left, right, top, bottom] = boxes[i]!;
+      const [zLow, zHigh] = [part.bounds[4] - reach, part.bounds[5] + reach];
+      for (let row = top; row < bottom; row++) {
+        for (let p = row * n + left; p < row * n + right; p++) {
+          const zp = z[p]!;
+          if (zp < zLow || zp > zHigh) continue;
+          const d = part.distance(x[p]!, y[p]!, zp);
+          if (d < distance[p]!) distance[p] = d;
+        }
+      }
+    });
+    for (let row = y0; row < y1; row++) {
+      for (let p = row * n + x0; p < row * n + x1; p++) if (distance[p]! < reach) this.fill(layer, p, halo);
+    }
+  }
+
+  private fill(layer: Layer, p: number, halo: number): void {
+    const inset = layer.insetMm ?? 1;
+    const [x, y, z] = [this.x[p]!, this.y[p]!, this.z[p]!];
+    const d = this.distance[p]! - (layer.bumps === undefined ? 0 : layer.bumps(x, y, z));
+    if (d >= halo) return;
+    if (layer.room === 'trunk') {
+      if (this.body[p] === 1 && d < 0) {
+        this.hu[p] = layer.hu(x, y, z, d);
+        this.labels[p] = 0;
+      }
+      return;
+    }
+    if (layer.within !== undefined && this.labels[p] !== layer.within) return;
+    if (this.firm[p] === 2) return;
+    const wall = this.cavityMm[p]! + inset;
+    const room = layer.room === 'abdomen' ? Math.max(wall, this.chestMm[p]! + 3) : wall;
+    const depth = d > room ? d : room;
+    if (depth < 0) {
+      this.hu[p] = layer.hu(x, y, z, depth);
+      this.labels[p] = layer.classId;
+    } else if (depth < halo && room < 0 && this.firm[p] === 0) {
+      this.hu[p] = PLAIN_HU.fat;
+      this.labels[p] = 0;
+    }
+  }
+
+  /** Pixels a part can reach: its box, moved by the displacement at its middle, with room for how that varies. */
+  private boxOf({ bounds: b }: Part, reach: number): [number, number, number, number] {
+    const { mm, cx, cy } = this.geometry();
+    const [wx, wy] = this.anatomy.patient.warp;
+    const zMiddle = (this.zRange[0] + this.zRange[1]) / 2;
+    const [xm, ym] = [(b[0] + b[1]) / 2, (b[2] + b[3]) / 2];
+    const [ux, uy] = [wx(xm, ym, zMiddle), wy(xm, ym, zMiddle)];
+    const half = Math.max(b[1] - b[0], b[3] - b[2]) / 2;
+    const pad = reach + 5 + 0.35 * half;
+    const px = (v: number) => Math.min(this.n, Math.max(0, v));
+    return [
+      px(Math.floor((b[0] - ux - pad) / mm + cx)),
+      px(Math.ceil((b[1] - ux + pad) / mm + cx)),
+      px(Math.floor((b[2] - uy - pad) / mm + cy)),
+      px(Math.ceil((b[3] - uy + pad) / mm + cy)),
+    ];
+  }
+}
+
+/** The table's shell under the patient, where there is only air. */
+function addTable(hu: Float32Array, n: number, { patient }: Anatomy, body: Uint8Array): void {
+  const mm = patient.fieldOfViewMm / n;
+  let lowest = 0;
+  for (let p = body.length - 1; p >= 0 && lowest === 0; p--) if (body[p] === 1) lowest = Math.floor(p / n);
+  const bottom = (lowest + 1.5) * mm + 5;
+  for (let row = 0; row < n; row++) {
+    for (let column = 0; column < n; column++) {
+      const p = row * n + column;
+      if (body[p] === 1) continue;
+      const across = (column - patient.centre[0] * n) * mm;
+      const away = Math.abs(row * mm - (bottom - (across * across) / 1500));
+      if (Math.abs(across) < 205 && away < 1.6) hu[p] = 60 - 120 * away;
+    }
+  }
+}
+
+/** Noise that grows towards the middle, streaks along the widest absorption, and the scanner's range. */
+function scan(hu: Float32Array, n: number, { patient }: Anatomy, random: Random, z: number): Int16Array {
+  const white = new Float32Array(n * n);
+  for (let i = 0; i < white.length; i++) white[i] = random.normal();
+  const spacingMm = patient.fieldOfViewMm / n;
+  const sigma = 0.75 * Math.max(0.6, 1 / spacingMm);
+  const grain = gauss(white, n, sigma);
+  // A Gaussian's sum of squares, so that `noiseHu` is the standard deviation of what is added.
+  const gain = patient.noiseHu * 2 * Math.sqrt(Math.PI) * sigma;
+  const streakHu = patient.streakHu * (z < -170 || z > 60 ? 1 : 0.25);
+  const streak = valueNoise(random.uint32(), 1);
+  const out = new Int16Array(n * n);
+  const [low, high] = HU_RANGE;
+  for (let row = 0, p = 0; row < n; row++) {
+    const v = (row / n - patient.centre[1] + 0.1) * 3;
+    for (let column = 0; column < n; column++, p++) {
+      const u = (column / n - patient.centre[0]) * 2.2;
+      const level = hu[p]!;
+      const middle = 1.25 / (1 + u * u + v * v);
+      let value = level + grain[p]! * gain * middle;
+      if (streakHu > 1 && level > -500) value += streakHu * streak((column * 14) / n, (row * 150) / n + column / n * 6, 0) * middle;
+      out[p] = Math.round(value < low ? low : value > high ? high : value);
+    }
+  }
+  return out;
+}
+
+/** Separable Gaussian blur with standard deviation `sigma` pixels; edges are repeated. */
+function gauss(image: Float32Array, n: number, sigma: number): Float32Array {
+  const radius = Math.max(1, Math.ceil(2.5 * sigma));
+  const kernel = Array.from({ length: radius + 1 }, (_, i) => Math.exp((-0.5 * i * i) / (sigma * sigma)));
+  const total = kernel.reduce((sum, k, i) => sum + (i === 0 ? k : 2 * k), 0);
+  const w = Float64Array.from(kernel, (k) => k / total);
+  const pass = (source: Float32Array, step: number, other: number): Float32Array => {
+    const out = new Float32Array(n * n);
+    for (let line = 0; line < n; line++) {
+      const start = line * other;
+      for (let i = 0; i < n; i++) {
+        const p = start + i * step;
+        let sum = source[p]! * w[0]!;
+        if (i >= radius && i + radius < n) {
+          for (let k = 1; k <= radius; k++) sum += w[k]! * (source[p - k * step]! + source[p + k * step]!);
+        } else {
+          for (let k = 1; k <= radius; k++) {
+            sum += w[k]! * (source[start + Math.max(0, i - k) * step]! + source[start + Math.min(n - 1, i + k) * step]!);
+          }
+        }
+        out[p] = sum;
+      }
+    }
+    return out;
+  };
+  return pass(pass(image, 1, n), n, 1);
+}

@@ -1,0 +1,195 @@
+// The trunk around the organs at one point: skin, fat, muscles, cavity, lungs, vertebrae with canal and processes, ribs.
+// All in reference millimetres (x left, y posterior, z superior; the vertebral bodies' axis is near x = y = 0, the disc
+// L1/L2 at z = 0). Not here: iliac bones and femora (bones.ts), organs (organs.ts).
+
+import type { Random } from '../../../util/random.ts';
+import { valueNoise } from './field.ts';
+import type { Patient } from './patient.ts';
+import { PLAIN_HU } from './phases.ts';
+
+/** What is known of one point; one object is filled again and again. */
+export type TrunkPoint = {
+  hu: number;
+  /** Distance to the wall of the cavity of chest, belly and pelvis, mm, negative inside. */
+  cavityMm: number;
+  /** Height above the diaphragm, mm: positive in the chest. */
+  chestMm: number;
+  /** Inside the skin. */
+  body: boolean;
+  /** Gives way to organs (0: fat, lung), not to the fat around them (1: muscle), or to no organ at all (2: bone). */
+  firm: 0 | 1 | 2;
+};
+
+export type Trunk = {
+  readonly at: (x: number, y: number, z: number, out: TrunkPoint) => void;
+};
+
+const VERTEBRA_MM = 35;
+const RIB_SPACING_MM = 27;
+
+export function makeTrunk(patient: Patient, random: Random): Trunk {
+  const { hu, subcutaneousMm: fatMm } = patient;
+  const [wide, deep] = patient.girth;
+  const r = random.fork('trunk');
+  const ribShift = r.uniform(0, RIB_SPACING_MM);
+  const texture = valueNoise(r.uint32(), 5);
+  const strands = valueNoise(r.uint32(), 9);
+  const vessels = valueNoise(r.uint32(), 7);
+  const trabecularHu = PLAIN_HU.trabecular + r.uniform(-60, 45);
+  const domeMm = { right: r.uniform(108, 124), left: r.uniform(94, 112) };
+  const bulge = patient.sex === 'female' ? 1.25 : 1;
+  const front = r.uniform(0.5, 1.3);
+
+  const halfWidth = (z: number) =>
+    wide * (z > 20 ? 128 + 4 * smooth(20, 90, z) : z > -90 ? 124 + 4 * smooth(-90, 20, z) : 124 - 22 * smooth(-90, -200, z));
+  const halfDepth = (z: number) => deep * (z > 0 ? 84 : z > -150 ? 84 : 84 + 4 * smooth(-150, -230, z));
+
+  const at: Trunk['at'] = (x, y, z, out) => {
+    const u = x / halfWidth(z);
+    const v = (y + 40) / halfDepth(z);
+    const uu = u * u;
+    const vv = v * v;
+    const sum = uu + vv;
+    // Squircle of Fong (2014): between an ellipse and a rectangle.
+    const k = Math.sqrt((sum + Math.sqrt(Math.max(0, sum * sum - 1.1 * uu * vv))) / 2) * 1.0001 + 1e-6;
+    const radius = Math.sqrt(x * x + (y + 40) * (y + 40));
+    const d = radius * (1 - 1 / k);
+    const back = v / k;
+    out.cavityMm = d;
+    out.chestMm = -100;
+    out.firm = d > 0 ? 1 : 0;
+    const pelvic = smooth(-90, -170, z);
+    const wall =
+      9 + 5 * pelvic + 24 * smooth(0.45, 0.95, back) + 26 * pelvic * smooth(-0.35, 0.5, back) * (1 - 0.4 * Math.abs(u / k));
+    const fat =
+      fatMm * (0.75 + 0.35 * smooth(0.2, -0.8, back) * front + 0.7 * smooth(0.2, 0.8, back) + 0.5 * pelvic * bulge) -
+      (z > 60 ? 0.3 * fatMm : 0) +
+      1.5;
+    // The furrow over the spinous processes.
+    const skin = wall + fat - 5 * Math.exp(-(x * x) / 220) * smooth(0.5, 0.9, back);
+    out.body = d < skin + 2;
+    if (!out.body) {
+      out.hu = PLAIN_HU.air;
+      return;
+    }
+    if (d > skin) out.hu = PLAIN_HU.skin;
+    else if (d > wall) out.hu = PLAIN_HU.fat + 7 * strands(x, y, z) + (strands(x * 1.7, y * 1.7, z) > 0.72 ? 30 : 0);
+    else if (d > 0) out.hu = wallHu(x, y, z, d, wall, back, pelvic);
+    else inside(x, y, z, out);
+    spine(x, y, z, out);
+  };
+
+  function wallHu(x: number, y: number, z: number, d: number, wall: number, back: number, pelvic: number): number {
+    const muscle = hu.muscle + 6 * texture(x, y, z);
+    if (back > 0.62 && z > -170) {
+      // Paraspinal muscles with fat between them; quadratus lumborum beside them.
+      const ax = Math.abs(x);
+      const erector = sq((ax - 28) / 26) + sq((y - 50) / 22);
+      if (erector < 1) return streaky(muscle, strands(x * 1.3, y * 0.5, z * 0.3));
+      const lateral = sq((ax - 68) / 30) + sq((y - 36) / 13);
+      if (lateral < 1 || d < 6) return muscle;
+      return d > wall - 4 ? muscle - 15 : PLAIN_HU.fat + 15;
+    }
+    if (z > -20 + 60 * smooth(0.2, -0.7, back)) {
+      const rib = ribHu(z, d, back);
+      if (rib !== undefined) return rib;
+    }
+    // Rectus beside the white line in front; three layers at the flank, with thin fat between them; gluteal planes.
+    if (back < -0.72 && Math.abs(x) < 5) return d < 3 ? -10 : PLAIN_HU.fat;
+    if (back < -0.6 && Math.abs(x) > 58 && Math.abs(x) < 68) return d < 3 ? muscle - 10 : PLAIN_HU.fat + 20;
+    if (pelvic > 0.3 && d > 12) {
+      const plane = Math.abs(((d + 4 * strands(x, y, z)) % 15) - 1);
+      return plane < 1.1 ? PLAIN_HU.fat + 25 : muscle;
+    }
+    const layer = d / wall;
+    return back > -0.6 && (Math.abs(layer - 0.36) < 0.05 || Math.abs(layer - 0.68) < 0.05) ? muscle - 95 : muscle;
+  }
+
+  function ribHu(z: number, d: number, back: number): number | undefined {
+    if (d < 1.5 || d > 9.5) return undefined;
+    // Angle from the spine (0) to the sternum (about 3.1); each rib falls towards the front.
+    const turn = Math.acos(Math.max(-1, Math.min(1, back)));
+    const height = z + 52 * turn + ribShift;
+    const index = Math.floor(height / RIB_SPACING_MM);
+    const across = height - index * RIB_SPACING_MM - RIB_SPACING_MM / 2;
+    const length = 1.15 + 0.32 * (index - 1);
+    if (turn > length || turn < 0.2) return undefined;
+    const e = sq(across / 6.2) + sq((d - 5.5) / 3.6);
+    if (e > 1) return undefined;
+    if (turn > 2.25) return e < 0.8 ? 95 : 160; // cartilage
+    return e > 0.42 ? PLAIN_HU.cortical : 190;
+  }
+
+  function inside(x: number, y: number, z: number, out: TrunkPoint): void {
+    const lobe = x < 0 ? domeMm.right : domeMm.left;
+    const spread = sq((Math.abs(x) - 66) / 92) + sq((y + 42) / (y > -42 ? 92 : 100));
+    const chest = z - (lobe - 98 * spread - (y > 0 ? 0.35 * y : 0));
+    out.chestMm = chest;
+    out.hu = PLAIN_HU.fat + 5 * strands(x, y, z);
+    if (out.cavityMm > -2.2 && z < 60) out.hu = hu.muscle - 12; // peritoneum and transversalis
+    if (chest > 0 && z > 25) {
+      const mediastinum = Math.abs(x - 6) < 26 + 6 * strands(x, y, z) && y > -48;
+      const front = Math.abs(x - 10) < 30 && y < -85;
+      if (mediastinum || front) return;
+      out.hu = PLAIN_HU.lung + 40 * smooth(-60, 30, y) + (vessels(x, y, z * 0.6) > 0.62 ? 720 : 0);
+    } else if (chest > -3.2 && z > 25) out.hu = hu.muscle - 5; // diaphragm
+    if (z < 70) {
+      // Psoas, and the crura of the diaphragm on both sides of the aorta.
+      const px = Math.abs(x) - 37 - 0.06 * Math.max(0, -z) + (z < -170 ? 0.12 * (z + 170) : 0);
+      const size = 17 * smooth(35, -70, z) + 3;
+      const py = y - 6 + 0.14 * Math.max(0, -z - 90);
+      if (z < 35 && sq(px / size) + sq(py / (size * 1.15)) < 1) firm(out, hu.muscle + 4 * texture(x, y, z), 1);
+      const crus = sq((Math.abs(x - 3) - 21) / 5.5) + sq((y + 22) / 14);
+      if (z > -20 && crus < 1) firm(out, hu.muscle, 1);
+    }
+  }
+
+  /** Lumbar lordosis, and the sacrum's backward slope. */
+  const spineY: (z: number) => number = (z) => (z > -150 ? 4 - 8 * Math.sin((z + 170) / 75) * smooth(60, -40, z) : 8 + 0.42 * (-150 - z));
+
+  function spine(x: number, y: number, z: number, out: TrunkPoint): void {
+    if (x < -70 || x > 70 || y < -40 || z < -245) return;
+    const yy = y - spineY(z);
+    const ax = Math.abs(x);
+    if (z < -150) {
+      const width = z > -185 ? 52 : 52 - 0.62 * (-185 - z);
+      const e = sq(x / width) + sq((yy - 8 - 0.002 * x * x) / (20 - 0.12 * (-150 - z)));
+      if (e < 1) firm(out, e > 0.8 ? PLAIN_HU.cortical - 150 : trabecularHu + 40 * texture(x, y, z), 2);
+      return;
+    }
+    const p = (((z + 4) % VERTEBRA_MM) + VERTEBRA_MM) % VERTEBRA_MM;
+    const waist = 1 - 0.1 * Math.sin((Math.PI * (p - 8)) / 27);
+    const dent = yy > 10 ? 0.012 * sq(Math.max(0, 13 - ax)) : 0;
+    const body = sq(ax / (24 * waist)) + sq((yy + dent * 2) / (18 * waist));
+    const canal = sq(ax / 11) + sq((yy - 27) / 9);
+    if (body < 1) {
+      if (p < 7) firm(out, body > 0.75 ? PLAIN_HU.disc + 20 : PLAIN_HU.disc, 2);
+      else if (p < 10 || p > 32.5 || body > 0.83) firm(out, PLAIN_HU.cortical - 180, 2);
+      else firm(out, trabecularHu + 45 * texture(x * 1.6, y * 1.6, z), 2);
+    } else if (canal < 1) firm(out, canal < 0.72 ? PLAIN_HU.cord : -40, 2);
+    else {
+      const ring = sq(ax / 18) + sq((yy - 27) / 15) < 1 && (p > 14 || yy > 27) && p > 9;
+      const facet = sq(ax - 17) + sq(yy - 36) < (p > 26 || p < 12 ? 64 : 16);
+      const spinous = ax < 3.2 && yy > 36 && yy < 66 && p > 3 && p < 26;
+      const transverse = Math.abs(yy - 27 - 0.12 * ax) < 3.6 && ax < 40 && p > 17 && p < 28;
+      if (ring || facet || spinous || transverse) firm(out, PLAIN_HU.cortical - 120 * Math.abs(texture(x * 2, y * 2, z)), 2);
+    }
+  }
+
+  return { at };
+}
+
+/** 0 at `from`, 1 at `to`, smooth between; `from` may be the larger. */
+export function smooth(from: number, to: number, x: number): number {
+  const t = Math.min(1, Math.max(0, (x - from) / (to - from)));
+  return t * t * (3 - 2 * t);
+}
+
+function firm(out: TrunkPoint, hu: number, firmness: 1 | 2): void {
+  out.hu = hu;
+  out.firm = firmness;
+}
+
+const sq = (x: number): number => x * x;
+const streaky = (hu: number, n: number): number => (n > 0.55 ? hu - 70 * (n - 0.55) * 4 : hu);
+
