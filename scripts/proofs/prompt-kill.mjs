@@ -11,7 +11,7 @@ const CONFIG = {
   threads: 1,
   data: { imageSize: 64 },
   prompts: { use: ['box', 'point', 'knowledge'] },
-  clip: { architecture: 'biomedclip-tiny' },
+  clip: { architecture: 'biomedclip-nano' },
   saliency: { k: 24, batch: 8 },
 };
 

@@ -10,7 +10,7 @@ import { type Captured, type RunCliOptions, runCli } from '../cli/harness.ts';
 export const SETTINGS = {
   threads: 1,
   data: { imageSize: 64 },
-  clip: { architecture: 'biomedclip-tiny' },
+  clip: { architecture: 'biomedclip-nano' },
   saliency: { k: 4, batch: 4 },
 } as const;
 

@@ -23,7 +23,7 @@ export const clip = z
       'vocab.txt of the tokeniser, one word piece a line; none means the one beside the weights, or one made of the class names for random weights',
     ),
     architecture: z
-      .enum(['biomedclip', 'biomedclip-tiny'])
+      .enum(['biomedclip', 'biomedclip-tiny', 'biomedclip-nano'])
       .default('biomedclip')
       .describe('network of random weights; a file tells its own'),
   })
