@@ -26,8 +26,8 @@ export function pelvis(patient: Patient, random: Random): Layer[] {
       capsule([s * 12, -86, -258], [s * 34, -60, -290], 8, 7),
     ]),
     bone('femur', [
-      ellipsoid({ centre: [s * 94, -24, -232], radii: [22, 22, 22] }),
-      capsule([s * 94, -24, -234], [s * 128, -14, -262], 14, 16),
+      ellipsoid({ centre: [s * 88, -24, -232], radii: [22, 22, 22] }),
+      capsule([s * 88, -24, -234], [s * 118, -14, -264], 14, 15),
     ]),
   ]);
 }

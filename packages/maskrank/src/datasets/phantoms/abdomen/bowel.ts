@@ -10,6 +10,9 @@ import { ellipsoid, type Knot, type Part, tube } from './solids.ts';
 
 type Segment = { readonly name: string; readonly knots: readonly Knot[] };
 
+/** Loops of small bowel. */
+const LOOPS = 30;
+
 const COLON: readonly Segment[] = [
   { name: 'ascending colon', knots: [[-88, -46, -140, 23], [-100, -32, -105, 24], [-104, -24, -70, 22], [-98, -34, -40, 20], [-84, -60, -32, 19]] },
   { name: 'transverse colon', knots: [[-84, -62, -32, 18], [-55, -98, -30, 19], [-10, -108, -34, 18], [40, -106, -20, 18], [78, -84, 8, 18], [100, -34, 34, 17]] },
@@ -56,8 +59,8 @@ function faeces(r: Random, patient: Patient, gasAboveY: number): Layer['hu'] {
 /** Loops in the lower belly, each with its own contents, with the mesentery's vessels between. */
 export function smallBowel(patient: Patient, random: Random): Layer[] {
   const r = random.fork('small bowel');
-  const loops = Array.from({ length: 13 }, (): Layer => {
-    const middle: [number, number, number] = [r.uniform(-72, 82), r.uniform(-98, -42), r.uniform(-172, -22)];
+  const loops = Array.from({ length: LOOPS }, (): Layer => {
+    const middle: [number, number, number] = [r.uniform(-72, 82), r.uniform(-100, -40), r.uniform(-185, -12)];
     const level = r.uniform(7, 18);
     const turn = r.uniform(0, 6.28);
     const radius = r.uniform(8, 13.5);

@@ -21,9 +21,10 @@ export function waves(
     return [a * k, b * k, c * k, random.uniform(0, 2 * Math.PI)] as const;
   });
   const scale = amplitude / count;
+  const k = Float64Array.from(terms.flat());
   return (x, y, z) => {
     let sum = 0;
-    for (const [kx, ky, kz, phase] of terms) sum += Math.sin(kx * x + ky * y + kz * z + phase);
+    for (let i = 0; i < k.length; i += 4) sum += Math.sin(k[i]! * x + k[i + 1]! * y + k[i + 2]! * z + k[i + 3]!);
     return sum * scale;
   };
 }
@@ -32,9 +33,15 @@ export function waves(
 export function valueNoise(seed: number, cellMm: number): Field {
   const inverse = 1 / cellMm;
   return (x, y, z) => {
-    const [u, v, w] = [x * inverse, y * inverse, z * inverse];
-    const [i, j, k] = [Math.floor(u), Math.floor(v), Math.floor(w)];
-    const [a, b, c] = [ease(u - i), ease(v - j), ease(w - k)];
+    const u = x * inverse;
+    const v = y * inverse;
+    const w = z * inverse;
+    const i = Math.floor(u);
+    const j = Math.floor(v);
+    const k = Math.floor(w);
+    const a = ease(u - i);
+    const b = ease(v - j);
+    const c = ease(w - k);
     const near = mix(
       mix(at(seed, i, j, k), at(seed, i + 1, j, k), a),
       mix(at(seed, i, j + 1, k), at(seed, i + 1, j + 1, k), a),

@@ -72,7 +72,7 @@ export function drawPatient(random: Random): Patient {
     fieldOfViewMm: Math.min(512, Math.max(359, outlineMm * r.uniform(1.03, 1.28))),
     centre: [0.5 + r.uniform(-0.02, 0.02), 0.6 + r.uniform(-0.04, 0.03)],
     oralContrast: r.chance(0.45),
-    noiseHu: r.uniform(6, 17),
+    noiseHu: r.uniform(3.5, 12),
     streakHu: r.chance(0.35) ? r.uniform(4, 18) : r.uniform(0, 4),
     blurMm: r.uniform(0.55, 0.95),
     liverCysts: r.chance(0.25) ? r.int(1, 4) : 0,

@@ -30,7 +30,7 @@ export type EllipsoidOptions = {
   readonly yaw?: number;
   /** How far the centre moves in x and y a mm of z. */
   readonly lean?: readonly [number, number];
-  /** 2 is an ellipsoid; larger is boxier (superellipsoid). */
+  /** 2 is an ellipsoid; up to 4 is boxier. */
   readonly exponent?: number;
 };
 
@@ -52,24 +52,42 @@ export function ellipsoid({ centre, radii, yaw = 0, lean = [0, 0], exponent = 2 
       const norm =
         exponent === 2
           ? Math.sqrt(u * u + v * v + w * w)
-          : (u ** exponent + v ** exponent + w ** exponent) ** (1 / exponent);
-      return norm < 1e-6 ? -smallest : (norm - 1) * Math.min(smallest * 1.6, Math.hypot(dx, dy, dz) / norm);
+          : boxy(u, v, w, exponent);
+      return norm < 1e-6 ? -smallest : (norm - 1) * Math.min(smallest * 1.6, Math.sqrt(dx * dx + dy * dy + dz * dz) / norm);
     },
   };
 }
 
+/** Between the ellipsoid's norm and the box's, with square roots only (a power for each pixel would be slow). */
+function boxy(u: number, v: number, w: number, exponent: number): number {
+  const round = Math.sqrt(u * u + v * v + w * w);
+  const quartic = Math.sqrt(Math.sqrt(u * u * u * u + v * v * v * v + w * w * w * w));
+  const share = Math.min(1, (exponent - 2) / 2);
+  return round + (quartic - round) * share;
+}
+
 /** A cone with round ends between two balls. */
 export function capsule(a: Vec, b: Vec, ra: number, rb: number): Part {
-  const [dx, dy, dz] = [b[0] - a[0], b[1] - a[1], b[2] - a[2]];
+  const ax = a[0];
+  const ay = a[1];
+  const az = a[2];
+  const dx = b[0] - ax;
+  const dy = b[1] - ay;
+  const dz = b[2] - az;
   const inverse = 1 / (dx * dx + dy * dy + dz * dz + 1e-9);
   const lo = (i: 0 | 1 | 2) => Math.min(a[i] - ra, b[i] - rb);
   const hi = (i: 0 | 1 | 2) => Math.max(a[i] + ra, b[i] + rb);
   return {
     bounds: [lo(0), hi(0), lo(1), hi(1), lo(2), hi(2)],
     distance: (x, y, z) => {
-      const [px, py, pz] = [x - a[0], y - a[1], z - a[2]];
-      const t = Math.min(1, Math.max(0, (px * dx + py * dy + pz * dz) * inverse));
-      const [qx, qy, qz] = [px - t * dx, py - t * dy, pz - t * dz];
+      const px = x - ax;
+      const py = y - ay;
+      const pz = z - az;
+      const along = (px * dx + py * dy + pz * dz) * inverse;
+      const t = along < 0 ? 0 : along > 1 ? 1 : along;
+      const qx = px - t * dx;
+      const qy = py - t * dy;
+      const qz = pz - t * dz;
       return Math.sqrt(qx * qx + qy * qy + qz * qz) - (ra + (rb - ra) * t);
     },
   };
@@ -143,7 +161,7 @@ export function sheet(
 /** One part that is the smooth union of several (polynomial minimum, Quilez), with a blend of `blendMm`. */
 export function blend(parts: readonly Part[], blendMm: number): Part {
   const fold = (pick: (a: number, b: number) => number, i: number) =>
-    parts.map((p) => p.bounds[i]!).reduce(pick);
+    parts.map((p) => p.bounds[i]!).reduce((a, b) => pick(a, b));
   return {
     bounds: [
       fold(Math.min, 0) - blendMm,

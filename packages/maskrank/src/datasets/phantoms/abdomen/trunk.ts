@@ -41,7 +41,7 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
   const front = r.uniform(0.5, 1.3);
 
   const halfWidth = (z: number) =>
-    wide * (z > 20 ? 128 + 4 * smooth(20, 90, z) : z > -90 ? 124 + 4 * smooth(-90, 20, z) : 124 - 22 * smooth(-90, -200, z));
+    wide * (z > 20 ? 128 + 4 * smooth(20, 90, z) : z > -90 ? 124 + 4 * smooth(-90, 20, z) : 124 - 44 * smooth(-100, -215, z));
   const halfDepth = (z: number) => deep * (z > 0 ? 84 : z > -150 ? 84 : 84 + 4 * smooth(-150, -230, z));
 
   const at: Trunk['at'] = (x, y, z, out) => {
@@ -51,18 +51,23 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     const vv = v * v;
     const sum = uu + vv;
     // Squircle of Fong (2014): between an ellipse and a rectangle.
-    const k = Math.sqrt((sum + Math.sqrt(Math.max(0, sum * sum - 1.1 * uu * vv))) / 2) * 1.0001 + 1e-6;
+    const k = Math.sqrt((sum + Math.sqrt(Math.max(0, sum * sum - 0.75 * uu * vv))) / 2) * 1.0001 + 1e-6;
     const radius = Math.sqrt(x * x + (y + 40) * (y + 40));
     const d = radius * (1 - 1 / k);
+    if (d > 140) {
+      out.body = false;
+      out.hu = PLAIN_HU.air;
+      return;
+    }
     const back = v / k;
     out.cavityMm = d;
     out.chestMm = -100;
     out.firm = d > 0 ? 1 : 0;
     const pelvic = smooth(-90, -170, z);
     const wall =
-      9 + 5 * pelvic + 24 * smooth(0.45, 0.95, back) + 26 * pelvic * smooth(-0.35, 0.5, back) * (1 - 0.4 * Math.abs(u / k));
+      9 + 5 * pelvic + 26 * smooth(0.45, 0.95, back) + 14 * pelvic * smooth(-0.35, 0.5, back) + 34 * smooth(-150, -225, z) * smooth(0.25, 0.85, Math.abs(u / k)) * smooth(-0.8, -0.3, back);
     const fat =
-      fatMm * (0.75 + 0.35 * smooth(0.2, -0.8, back) * front + 0.7 * smooth(0.2, 0.8, back) + 0.5 * pelvic * bulge) -
+      fatMm * (0.75 + 0.35 * smooth(0.2, -0.8, back) * front + 0.2 * smooth(0.2, 0.8, back) + 0.4 * pelvic * bulge) -
       (z > 60 ? 0.3 * fatMm : 0) +
       1.5;
     // The furrow over the spinous processes.
@@ -73,7 +78,10 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
       return;
     }
     if (d > skin) out.hu = PLAIN_HU.skin;
-    else if (d > wall) out.hu = PLAIN_HU.fat + 7 * strands(x, y, z) + (strands(x * 1.7, y * 1.7, z) > 0.72 ? 30 : 0);
+    else if (d > wall) {
+      const n = strands(x, y, z);
+      out.hu = PLAIN_HU.fat + 7 * n + (n > 0.72 ? 30 : 0);
+    }
     else if (d > 0) out.hu = wallHu(x, y, z, d, wall, back, pelvic);
     else inside(x, y, z, out);
     spine(x, y, z, out);
@@ -84,11 +92,11 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     if (back > 0.62 && z > -170) {
       // Paraspinal muscles with fat between them; quadratus lumborum beside them.
       const ax = Math.abs(x);
-      const erector = sq((ax - 28) / 26) + sq((y - 50) / 22);
+      const erector = sq((ax - 27) / 31) + sq((y - 49) / 25);
       if (erector < 1) return streaky(muscle, strands(x * 1.3, y * 0.5, z * 0.3));
-      const lateral = sq((ax - 68) / 30) + sq((y - 36) / 13);
+      const lateral = sq((ax - 72) / 32) + sq((y - 34) / 17);
       if (lateral < 1 || d < 6) return muscle;
-      return d > wall - 4 ? muscle - 15 : PLAIN_HU.fat + 15;
+      return PLAIN_HU.fat + 15;
     }
     if (z > -20 + 60 * smooth(0.2, -0.7, back)) {
       const rib = ribHu(z, d, back);
@@ -96,17 +104,17 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     }
     // Rectus beside the white line in front; three layers at the flank, with thin fat between them; gluteal planes.
     if (back < -0.72 && Math.abs(x) < 5) return d < 3 ? -10 : PLAIN_HU.fat;
-    if (back < -0.6 && Math.abs(x) > 58 && Math.abs(x) < 68) return d < 3 ? muscle - 10 : PLAIN_HU.fat + 20;
+    if (back < -0.6 && Math.abs(x) > 61 && Math.abs(x) < 64) return muscle - 60;
     if (pelvic > 0.3 && d > 12) {
-      const plane = Math.abs(((d + 4 * strands(x, y, z)) % 15) - 1);
-      return plane < 1.1 ? PLAIN_HU.fat + 25 : muscle;
+      const plane = d + 9 * strands(x * 0.4, y * 0.4, z * 0.4) - 0.12 * Math.abs(x) - 14;
+      return Math.abs(plane) < 1.5 || (Math.abs(x) < 7 && back > 0.5) ? PLAIN_HU.fat + 15 : muscle;
     }
     const layer = d / wall;
     return back > -0.6 && (Math.abs(layer - 0.36) < 0.05 || Math.abs(layer - 0.68) < 0.05) ? muscle - 95 : muscle;
   }
 
   function ribHu(z: number, d: number, back: number): number | undefined {
-    if (d < 1.5 || d > 9.5) return undefined;
+    if (d < 1.5 || d > 10.2) return undefined;
     // Angle from the spine (0) to the sternum (about 3.1); each rib falls towards the front.
     const turn = Math.acos(Math.max(-1, Math.min(1, back)));
     const height = z + 52 * turn + ribShift;
@@ -114,7 +122,7 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     const across = height - index * RIB_SPACING_MM - RIB_SPACING_MM / 2;
     const length = 1.15 + 0.32 * (index - 1);
     if (turn > length || turn < 0.2) return undefined;
-    const e = sq(across / 6.2) + sq((d - 5.5) / 3.6);
+    const e = sq(across / 7) + sq((d - 5.8) / 4.2);
     if (e > 1) return undefined;
     if (turn > 2.25) return e < 0.8 ? 95 : 160; // cartilage
     return e > 0.42 ? PLAIN_HU.cortical : 190;
@@ -129,7 +137,7 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     if (out.cavityMm > -2.2 && z < 60) out.hu = hu.muscle - 12; // peritoneum and transversalis
     if (chest > 0 && z > 25) {
       const mediastinum = Math.abs(x - 6) < 26 + 6 * strands(x, y, z) && y > -48;
-      const front = Math.abs(x - 10) < 30 && y < -85;
+      const front = sq((x - 12) / 42) + sq((y + 118) / 24) < 1;
       if (mediastinum || front) return;
       out.hu = PLAIN_HU.lung + 40 * smooth(-60, 30, y) + (vessels(x, y, z * 0.6) > 0.62 ? 720 : 0);
     } else if (chest > -3.2 && z > 25) out.hu = hu.muscle - 5; // diaphragm
