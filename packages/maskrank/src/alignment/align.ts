@@ -62,9 +62,11 @@ export async function align<A extends Active>(options: AlignOptions<A>): Promise
   /** False where a resumed run enters a round in its middle. */
   const startsRound = (step: number): boolean => step % length === 0;
 
-  const beginRound = async (step: number): Promise<void> => {
+  const beginRound = async (step: number, keep: () => Promise<void>): Promise<void> => {
     round = Math.floor(step / length);
     if (startsRound(step)) {
+      // Proposals take long, and a person's judgements longer: the steps before them stay done, whatever happens.
+      if (step > 0) await keep();
       recent = [];
       if (step > 0) moveReference(reference, trained, config.refresh.resync);
     }
@@ -94,9 +96,9 @@ export async function align<A extends Active>(options: AlignOptions<A>): Promise
     return alarms.some((alarm) => alarm.fatal);
   };
 
-  const takeStep = async (step: number): Promise<StepReport> => {
+  const takeStep = async (step: number, keep: () => Promise<void>): Promise<StepReport> => {
     const start = performance.now();
-    if (Math.floor(step / length) !== round) await beginRound(step);
+    if (Math.floor(step / length) !== round) await beginRound(step, keep);
     const chosen = batchOf(
       seed,
       `${stream}/round ${round}`,

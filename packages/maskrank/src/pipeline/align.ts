@@ -11,7 +11,8 @@ import { type Judged, judge, type RoundCounts } from '../alignment/objectives/ju
 import { type LabelAnchor, labelAnchor } from '../alignment/objectives/labels.ts';
 import type { Round } from '../alignment/objectives/objective.ts';
 import { preferenceObjective } from '../alignment/objectives/preference.ts';
-import { type Proposal, propose, readRound, roundPath, writeRound } from '../alignment/proposals/round.ts';
+import { makeRound } from '../alignment/proposals/resumable.ts';
+import { type Proposal, readRound, roundPath } from '../alignment/proposals/round.ts';
 import { openRatings, type RatingLine } from '../alignment/ratings.ts';
 import { alignSteps, roundUnits } from '../alignment/schedule.ts';
 import { fileHash } from '../datasets/hash.ts';
@@ -83,20 +84,21 @@ export async function roundProposals(
   const there = await readRound(path, { header, rerun });
   if (there !== undefined) return there.proposals;
   const embedViews = await viewEmbedder(config, inputs);
-  const proposals = propose(units, {
-    policy: inputs.policy,
-    options: config.alignment.proposals,
-    round: index,
-    seed: config.seed,
-    signal,
-    onProgress: (done, total) => onProgress(`propose round ${index}`, done, total),
-    ...(embedViews === undefined ? {} : { embedViews }),
-  });
-  await writeRound(path, proposals, header, {
-    round: index,
-    generator: config.alignment.proposals.generator,
-  });
-  return proposals;
+  return makeRound(
+    path,
+    units,
+    {
+      policy: inputs.policy,
+      options: config.alignment.proposals,
+      round: index,
+      seed: config.seed,
+      signal,
+      onProgress: (done, total) => onProgress(`propose round ${index}`, done, total),
+      ...(embedViews === undefined ? {} : { embedViews }),
+    },
+    header,
+    { round: index, generator: config.alignment.proposals.generator },
+  );
 }
 
 function summarise(index: number, proposals: readonly Proposal[], counts: RoundCounts): RoundSummary {

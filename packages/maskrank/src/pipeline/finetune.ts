@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromTypedArray, noGrad, tidy } from '@maskrank/torch';
-import { UsageError } from '@maskrank/torch/errors';
 import { fileHash } from '../datasets/hash.ts';
 import { countOverlap } from '../evaluation/overlap.ts';
 import { type AugmentOptions, augment, DEFAULT_AUGMENTATION } from '../imaging/augment.ts';
@@ -60,11 +59,6 @@ export async function finetuneJob(
 ): Promise<FinetuneResult> {
   const { run, config, signal } = context;
   const workspace = await openWorkspace(context, datasetDir);
-  if (config.training.precision === 'bfloat16' && workspace.device === 'cpu') {
-    throw new UsageError(
-      'training.precision = bfloat16 is for GPUs: on processors libtorch 1.13 ends in an illegal instruction. Use float32.',
-    );
-  }
   const madeFrom = {
     dataset: workspace.dataset.hash,
     splits: splitsHash(workspace),

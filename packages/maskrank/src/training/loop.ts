@@ -80,19 +80,23 @@ const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 
 /**
  * Runs `step` for every step from the restored one to `totalSteps`. When `signal` is aborted the state is saved and its
- * reason is thrown. Returns the number of steps done.
+ * reason is thrown. Returns the number of steps done. A step that is about to take long calls `keep` before it changes
+ * anything: whatever ends it, the steps before it are not lost.
  */
 export async function runLoop(
   options: LoopOptions,
-  step: (index: number) => StepReport | Promise<StepReport>,
+  step: (index: number, keep: () => Promise<void>) => StepReport | Promise<StepReport>,
 ): Promise<number> {
   const { stage, totalSteps, state, statePath, header, metrics, signal } = options;
   const restored = await loadLoopState(statePath, state, { header, rerun: options.rerun });
   const facts = restored ?? { step: 0 };
   await options.onRestore?.(facts);
   await metrics?.resumeAt(stage, facts.step);
-  const save = (done: number, stopped: boolean) =>
-    saveLoopState(statePath, state, { step: done, stopped, ...options.facts?.() }, header);
+  let saved = restored?.step;
+  const save = async (done: number, stopped: boolean): Promise<void> => {
+    await saveLoopState(statePath, state, { step: done, stopped, ...options.facts?.() }, header);
+    saved = done;
+  };
 
   let pending: StepReport[] = [];
   let since = performance.now();
@@ -104,7 +108,9 @@ export async function runLoop(
       await save(done, false);
       signal.throwIfAborted();
     }
-    const report = await step(done);
+    const report = await step(done, async () => {
+      if (saved !== done) await save(done, false);
+    });
     done += 1;
     pending.push(report);
     const last = done === totalSteps || report.stop === true;

@@ -27,11 +27,32 @@ describe('a stopped run', () => {
 
   it('killed between two saved states, repeats what was lost', async () => {
     const change = { checkpointEverySteps: 3 };
-    const killed = await run({ change, dieAt: 5 });
+    const killed = await run({ change, dieAt: 8 });
     expect(String(killed.failure)).toBe('Error: killed');
     const second = await run({ change, folder: killed.folder });
-    expect(second.lines[0]?.step).toBe(4);
+    expect(second.lines[0]?.step).toBe(7);
     expect(second.weights).toEqual((await whole).weights);
+  });
+
+  it('stopped while a round begins, keeps the steps before it', async () => {
+    const begun: number[] = [];
+    const dying = <A extends Active>(objective: Objective<A>): Objective<A> => ({
+      ...objective,
+      begin: (round, withReference) => {
+        begun.push(round.index);
+        if (round.index === 1) throw new Error('judgements are missing');
+        return objective.begin(round, withReference);
+      },
+    });
+    for (const resync of [1, 0.5]) {
+      const change = { refresh: { everySteps: 4, resync } };
+      const stopped = await run({ change, wrap: dying });
+      expect(String(stopped.failure)).toBe('Error: judgements are missing');
+      const second = await run({ change, folder: stopped.folder });
+      expect(second.lines[0]?.step).toBe(5); // four steps were done
+      expect(second.weights).toEqual((await run({ change })).weights);
+    }
+    expect(begun).toEqual([0, 1, 0, 1]);
   });
 
   it('with a reference that moves half the way, too', async () => {

@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { systemReason } from '../../run/files.ts';
-import { Lock } from '../../run/lock.ts';
+import { InUseError, Lock } from '../../run/lock.ts';
 import { WEIGHT_EXTENSIONS } from './families.ts';
 
 export const WEIGHT_NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
@@ -32,8 +32,8 @@ export function acquire(path: string, name: string, command: string): Lock {
   try {
     return Lock.acquire(path, { command });
   } catch (cause) {
-    if (!(cause instanceof UsageError)) throw cause;
-    throw new UsageError(`weights ${name}: another command is at work on them. ${cause.message}`, { cause });
+    if (!(cause instanceof InUseError)) throw cause;
+    throw new InUseError(`weights ${name}: another command is at work on them. ${cause.message}`, { cause });
   }
 }
 
