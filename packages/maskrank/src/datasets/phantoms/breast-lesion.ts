@@ -43,6 +43,9 @@ export type BreastLesion = {
   readonly levelDb: number;
   readonly textureDb: number;
   readonly texture: Noise;
+  /** Moves the outline's inside a little, in shares of the radius, as tissue does. */
+  readonly warp: Noise;
+  readonly warpShare: number;
   /** Width of the border, px. */
   readonly softPx: number;
   /** Echo of capsule (thin, on the border) and halo (wide, outside), dB. */
@@ -235,6 +238,8 @@ function outline(
     levelDb: from(recipe.levelDb),
     textureDb: from(recipe.textureDb),
     texture: smoothNoise(random, random.uniform(2.5, 9) * u, random.uniform(1.5, 6) * u),
+    warp: smoothNoise(random, random.uniform(4, 9) * u),
+    warpShare: random.uniform(0.005, margin === 'smooth' ? 0.035 : 0.08),
     softPx: from(recipe.softPx) * u,
     capsuleDb: from(recipe.capsuleDb),
     haloDb: from(recipe.haloDb),
@@ -289,7 +294,7 @@ export function paintLesion(tissue: Tissue, mask: Uint8Array, lesion: BreastLesi
       const f = turn - k;
       const next = (k + 1) % ANGLES;
       const edge = radius[k]! + f * (radius[next]! - radius[k]!);
-      const r = Math.sqrt(rr) / edge;
+      const r = Math.sqrt(rr) / edge + lesion.warpShare * lesion.warp(x, y);
       const i = y * width + x;
       if (r < 1) mask[i] = 1;
       const inside = 1 - ramp(r, 1 - soft, 1 + soft);

@@ -115,6 +115,12 @@ function paintTissue(random: Random, patient: Patient, width: number, height: nu
 
   // Mosaic of gland and fat, bright capsules around lobules of fat, and lines of connective tissue along the layers.
   const mosaic = smoothNoise(random, random.uniform(14, 34) * u, random.uniform(6, 14) * u);
+  const mosaics = paintCoarse(
+    width,
+    height,
+    (x, y) => mosaic(x, y + shift[Math.min(height - 1, y) * width + Math.min(width - 1, x)]!),
+    3,
+  );
   const capsules = smoothNoise(random, random.uniform(18, 42) * u, random.uniform(6, 13) * u);
   const capsuleDb = random.uniform(3, 15);
   const capsuleSharp = random.uniform(4, 12);
@@ -150,20 +156,25 @@ function paintTissue(random: Random, patient: Patient, width: number, height: nu
       } else {
         const inGland = ramp(yy, edgesA[x]! - softPx, edgesA[x]! + softPx);
         const inMuscle = ramp(yy, edgesB[x]! - softPx, edgesB[x]! + softPx);
-        const z = capsules(x, yy) * capsuleSharp;
-        const capsule = capsuleDb / (1 + z * z);
-        db = patient.fatDb + capsule;
+        const f = fibrils(x, yy);
+        db = patient.fatDb;
+        if (inGland < 1) {
+          // Capsules are brightest where they lie across the beam, and break up where fibrils do.
+          const z = capsules(x, yy) * capsuleSharp;
+          db +=
+            (capsuleDb * (f > -1 ? 0.7 + 0.6 * f : 0.1)) / (1 + z * z) +
+            (f > 0.4 ? 0.35 * patient.fibrilDb * (f - 0.4) : 0);
+        }
         if (inGland > 0 && inMuscle < 1) {
-          const share = ramp(mosaic(x, yy), threshold - fatSpread, threshold + fatSpread);
-          const f = fibrils(x, yy);
-          const gland = patient.glandDb + (f > 0 ? patient.fibrilDb * f * 0.6 : 1.5 * f) + 0.25 * capsule;
+          const share = ramp(mosaics[i]!, threshold - fatSpread, threshold + fatSpread);
+          const gland = patient.glandDb + (f > 0 ? patient.fibrilDb * f : 3 * f);
           db += inGland * share * (gland - db);
           loss[i] = lossGland * share;
         }
         if (inMuscle > 0) {
-          const f = stripes(x, yy);
+          const m = stripes(x, yy);
           const deep = ramp(yy, edgesB[x]!, height * 1.15);
-          const muscle = patient.muscleDb + (f > 0 ? stripeDb * f : f) - beyondDb * deep;
+          const muscle = patient.muscleDb + (m > 0 ? stripeDb * m : 2 * m) - beyondDb * deep;
           db += inMuscle * (muscle - db);
           const d = (yy - edgesB[x]!) / (1.6 * u);
           db += fasciaDb / (1 + d * d);
@@ -203,9 +214,9 @@ function addRibs(random: Random, tissue: Tissue, muscleTop: Float32Array): void 
 
 /** Shadows of ligaments, and lost contact of the probe at a side. */
 function addShadows(random: Random, { width, height, unit: u, loss }: Tissue): void {
-  for (let k = random.int(0, 5); k > 0; k--) {
+  for (let k = random.int(0, 4); k > 0; k--) {
     const cx = random.uniform(0, width);
-    const half = random.uniform(1.5, 12) * u;
+    const half = random.uniform(2, 20) * u;
     const top = random.uniform(0.02, 0.55) * height;
     const long = random.uniform(4, 20) * u;
     const strength = random.uniform(2, 14) / long;
@@ -251,30 +262,33 @@ function scan(random: Random, { width, height, unit: u, echo, loss }: Tissue): F
   const lossDb = new Float32Array(width * height);
   for (let x = 0; x < width; x++) lossDb[x] = loss[x]!;
   for (let i = width; i < lossDb.length; i++) lossDb[i] = Math.min(60, lossDb[i - width]! + loss[i]!);
-  const spread = blur(lossDb, width, height, random.uniform(0.8, 3) * u, 0);
+  const spread = blur(lossDb, width, height, random.uniform(1.5, 5) * u, 0);
 
-  const axial = random.uniform(0.45, 1) * u;
-  const lateral = axial * random.uniform(1.2, 2.4);
-  const widen = random.uniform(0.6, 2) * lateral;
+  const axial = random.uniform(0.35, 0.8) * u;
+  const lateral = axial * random.uniform(1.2, 2.2);
+  const widen = random.uniform(0.6, 1.8) * lateral;
   const parts = [0, 1].map(() => {
     const near = blur(whiteField(random, width, height), width, height, lateral, axial);
     return { near, far: blur(near, width, height, widen, 0) };
   });
-  const power = (f: Field) => {
+  const meanSquare = (f: Field) => {
     let sum = 0;
     for (let i = 0; i < f.length; i += 7) sum += f[i]! * f[i]!;
     return sum / Math.ceil(f.length / 7);
   };
-  const nearScale = 1 / Math.sqrt(2 * power(parts[0]!.near));
-  const farScale = 1 / Math.sqrt(2 * power(parts[0]!.far));
+  const nearScale = 1 / Math.sqrt(2 * meanSquare(parts[0]!.near));
+  const farScale = 1 / Math.sqrt(2 * meanSquare(parts[0]!.far));
   // Compounding and speckle reduction lower the contrast of speckle.
-  const contrast = random.uniform(0.35, 1) * 4.343;
+  const contrast = random.uniform(0.4, 1) * 4.343;
+  // A second look: the same speckle from elsewhere.
+  const elsewhere = random.int(5, 30) * width + random.int(20, 80);
+  const second = random.chance(0.75) ? random.uniform(0.3, 1) : 0;
   const rangeDb = random.uniform(38, 62);
-  const gainDb = random.uniform(-5, 9);
-  const deepDb = random.chance(0.75) ? random.uniform(0, 26) : -random.uniform(0, 6);
+  const gainDb = random.uniform(-10, 3);
+  const deepDb = random.chance(0.8) ? random.uniform(2, 32) : -random.uniform(0, 6);
   const power1 = random.uniform(1, 2.6);
   const gamma = random.uniform(0.8, 1.5);
-  const white = random.uniform(0.75, 1.05);
+  const white = random.uniform(0.62, 1);
   const [re, im] = [parts[0]!, parts[1]!];
   const table = Float32Array.from({ length: 1025 }, (_, k) => white * (k / 1024) ** gamma);
   const noiseFloor = random.uniform(0, 0.06);
@@ -289,7 +303,11 @@ function scan(random: Random, { width, height, unit: u, echo, loss }: Tissue): F
     for (let x = 0; x < width; x++, i++) {
       const p = a * re.near[i]! + b * re.far[i]!;
       const q = a * im.near[i]! + b * im.far[i]!;
-      const db = echo[i]! - spread[i]! + rowDb + contrast * Math.log((p * p + q * q) * blend + 0.004);
+      const j = i >= elsewhere ? i - elsewhere : i - elsewhere + grey.length;
+      const p2 = a * re.near[j]! + b * re.far[j]!;
+      const q2 = a * im.near[j]! + b * im.far[j]!;
+      const power = (p * p + q * q + second * (p2 * p2 + q2 * q2)) * blend;
+      const db = echo[i]! - spread[i]! + rowDb + contrast * Math.log(power / (1 + second) + 0.02);
       const v = db / rangeDb + 1;
       const k = v <= 0 ? 0 : v >= 1 ? 1024 : (v * 1024) | 0;
       grey[i] = noiseFloor + table[k]!;

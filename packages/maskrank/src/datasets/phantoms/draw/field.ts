@@ -171,17 +171,19 @@ function boxRows(field: Field, width: number, height: number, radius: number): F
   const whole = Math.floor(radius);
   const part = radius - whole;
   const norm = 1 / (2 * radius + 1);
-  const last = width - 1;
+  const pad = whole + 1;
+  const line = new Float32Array(width + 2 * pad);
   for (let y = 0; y < height; y++) {
     const row = y * width;
+    line.set(field.subarray(row, row + width), pad);
+    line.fill(field[row]!, 0, pad);
+    line.fill(field[row + width - 1]!, pad + width);
     let sum = 0;
-    for (let k = -whole; k <= whole; k++) sum += field[row + clamp(k, 0, last)]!;
-    for (let x = 0; x < width; x++) {
-      const after = x + whole + 1 > last ? last : x + whole + 1;
-      const before = x - whole - 1 < 0 ? 0 : x - whole - 1;
-      const first = x - whole < 0 ? 0 : x - whole;
-      out[row + x] = (sum + part * (field[row + after]! + field[row + before]!)) * norm;
-      sum += field[row + after]! - field[row + first]!;
+    for (let k = 1; k <= 2 * whole + 1; k++) sum += line[k]!;
+    // `x` is where the window with its fractional ends begins in `line`.
+    for (let x = 0, end = 2 * pad; x < width; x++, end++) {
+      out[row + x] = (sum + part * (line[x]! + line[end]!)) * norm;
+      sum += line[end]! - line[x + 1]!;
     }
   }
   return out;
