@@ -3,6 +3,7 @@
 import type { Verb } from './verb.ts';
 import { align } from './verbs/align.ts';
 import { datasetImport } from './verbs/dataset-import.ts';
+import { datasetPhantom } from './verbs/dataset-phantom.ts';
 import { datasetSample } from './verbs/dataset-sample.ts';
 import { datasetSplit } from './verbs/dataset-split.ts';
 import { datasetVerify } from './verbs/dataset-verify.ts';
@@ -26,6 +27,7 @@ export const registry: readonly Verb[] = [
   demo,
   datasetImport,
   datasetSample,
+  datasetPhantom,
   datasetVerify,
   datasetSplit,
   weightsList,

@@ -79,7 +79,7 @@ const RECIPES: Readonly<Record<LesionKind, Recipe>> = {
   cyst: {
     margins: ['smooth', 'smooth', 'smooth', 'lobulated'],
     aspect: [0.5, 1],
-    levelDb: [-48, -26],
+    levelDb: [-42, -20],
     textureDb: [0, 1],
     softPx: [0.6, 1.8],
     capsuleDb: [0, 9],
@@ -105,7 +105,7 @@ const RECIPES: Readonly<Record<LesionKind, Recipe>> = {
     aspect: [0.38, 0.85],
     levelDb: [-20, -5],
     textureDb: [0.5, 3],
-    softPx: [0.8, 2.6],
+    softPx: [1, 3.6],
     capsuleDb: [0, 9],
     haloDb: [0, 2],
     castDb: [-7, 3],
@@ -127,9 +127,9 @@ const RECIPES: Readonly<Record<LesionKind, Recipe>> = {
   carcinoma: {
     margins: ['irregular', 'irregular', 'spiculated'],
     aspect: [0.6, 1.35],
-    levelDb: [-26, -8],
+    levelDb: [-20, -6],
     textureDb: [1, 5],
-    softPx: [1, 5],
+    softPx: [1.6, 6],
     capsuleDb: [0, 2],
     haloDb: [0, 9],
     castDb: [-3, 26],
@@ -139,7 +139,7 @@ const RECIPES: Readonly<Record<LesionKind, Recipe>> = {
   'round carcinoma': {
     margins: ['lobulated', 'irregular'],
     aspect: [0.65, 1.1],
-    levelDb: [-26, -10],
+    levelDb: [-21, -7],
     textureDb: [1, 4],
     softPx: [1, 3],
     capsuleDb: [0, 3],
@@ -196,7 +196,7 @@ function outline(
   const u = Math.max(width, height) / 256;
   const margin = random.choice(recipe.margins);
   const aspect = from(recipe.aspect);
-  const mean = Math.max(4.5, scale * logUniform(random, 7, 62) * u);
+  const mean = Math.max(5 * u, scale * logUniform(random, 7, 62) * u);
   const a = Math.min(mean / Math.sqrt(aspect), 0.45 * width);
   const b = Math.min(mean * Math.sqrt(aspect), 0.42 * height);
   const y = random.chance(0.85)
@@ -239,7 +239,7 @@ function outline(
     textureDb: from(recipe.textureDb),
     texture: smoothNoise(random, random.uniform(2.5, 9) * u, random.uniform(1.5, 6) * u),
     warp: smoothNoise(random, random.uniform(4, 9) * u),
-    warpShare: random.uniform(0.005, margin === 'smooth' ? 0.035 : 0.08),
+    warpShare: random.uniform(0.01, margin === 'smooth' ? 0.045 : 0.12),
     softPx: from(recipe.softPx) * u,
     capsuleDb: from(recipe.capsuleDb),
     haloDb: from(recipe.haloDb),

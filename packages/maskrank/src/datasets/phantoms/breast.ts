@@ -60,7 +60,7 @@ function drawPatient(random: Random): Patient {
     glandDb,
     fatDb: glandDb - random.uniform(2, 14),
     muscleDb: glandDb - random.uniform(0, 12),
-    fibrilDb: random.uniform(2, 13),
+    fibrilDb: random.uniform(3, 13),
     ribs: random.chance(0.3),
   };
 }
@@ -109,7 +109,7 @@ function paintTissue(random: Random, patient: Patient, width: number, height: nu
   const borderA = smoothNoise(random, random.uniform(14, 50) * u);
   const borderB = smoothNoise(random, random.uniform(14, 50) * u);
   const rough = random.uniform(1, 8) * u;
-  const skinPx = random.uniform(0.01, 0.05) * height;
+  const skinPx = random.uniform(0.006, 0.035) * height;
   const skinDb = random.uniform(-14, -2);
   const softPx = random.uniform(0.8, 3) * u;
 
@@ -126,8 +126,8 @@ function paintTissue(random: Random, patient: Patient, width: number, height: nu
   const capsuleSharp = random.uniform(4, 12);
   const fibrils = smoothNoise(
     random,
-    random.uniform(8, 26) * u,
-    random.uniform(1.1, 3) * u,
+    random.uniform(6, 18) * u,
+    random.uniform(0.9, 2.2) * u,
     random.normal() * 0.12,
   );
   const stripes = smoothNoise(random, random.uniform(25, 70) * u, random.uniform(1.1, 2.4) * u);

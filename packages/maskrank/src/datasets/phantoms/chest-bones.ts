@@ -7,7 +7,7 @@ import { pathOf, ramp, smoothNoise, softLine, stroke, tube, type Vertex } from '
 
 export function paintBones(random: Random, thorax: Thorax): void {
   const { width, height, unit: u, pose, dense, patient } = thorax;
-  const strength = random.uniform(0.045, 0.13);
+  const strength = random.uniform(0.05, 0.13);
   const { apex, dome, chestWidth, ribSlope } = patient;
   const span = dome - apex;
   const count = random.int(8, 11);
@@ -127,7 +127,7 @@ function paintShoulder(random: Random, thorax: Thorax, side: number, strength: n
 export function paintVessels(random: Random, thorax: Thorax): void {
   const { width, height, unit: u, pose, dense, lungs, patient } = thorax;
   const layer = new Float32Array(width * height);
-  const strength = random.uniform(0.03, 0.1);
+  const strength = random.uniform(0.03, 0.085);
   const wander = random.uniform(0.12, 0.3);
   const step = 0.021 * Math.max(width, height);
   const walk = (from: Vertex, angle: number, half: number, depth: number): void => {

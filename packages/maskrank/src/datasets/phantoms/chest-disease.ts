@@ -82,8 +82,8 @@ export function paintDisease(random: Random, thorax: Thorax): { opacity: Uint8Ar
     for (let k = random.int(1, 4); k > 0; k--)
       paintPatch(random, thorax, spread && k === 1 ? ((1 - lung) as 0 | 1) : lung, opacity, {
         size: [0.05, 0.14],
-        amount: [0.1, 0.34],
-        ragged: 0.5,
+        amount: [0.06, 0.26],
+        ragged: 0.8,
         cavity: false,
       });
   }
@@ -116,8 +116,8 @@ function paintPatch(
   const amount = random.uniform(...recipe.amount);
   const border = smoothNoise(random, 0.4 * Math.min(a, b) + 1.5 * u);
   const grain = smoothNoise(random, random.uniform(2, 6) * u);
-  const grainAmount = random.uniform(0, 0.5);
-  const soft = random.uniform(0.08, 0.45);
+  const grainAmount = random.uniform(0, 0.35);
+  const soft = recipe.ragged > 0.5 ? random.uniform(0.3, 0.6) : random.uniform(0.12, 0.35);
   const reach = 1.9 * Math.max(a, b);
   const hole = recipe.cavity ? random.uniform(0.4, 0.65) : 0;
   for (let y = Math.max(0, Math.floor(centre.y - reach)); y < Math.min(height, centre.y + reach); y++) {
@@ -163,7 +163,7 @@ function paintFluid(random: Random, thorax: Thorax, lung: 0 | 1, fluid: Uint8Arr
       fluid[i] = 1;
     }
   }
-  const amount = random.uniform(0.26, 0.5);
+  const amount = random.uniform(0.16, 0.34);
   const soft = blur(veil, width, height, random.uniform(1.5, 5) * u);
   for (let i = 0; i < dense.length; i++) dense[i]! += amount * soft[i]!;
   if (random.chance(0.2))

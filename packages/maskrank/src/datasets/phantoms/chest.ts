@@ -226,17 +226,23 @@ function paintBody(
   const det = ax * by - ay * bx;
   const mottle = smoothNoise(random, random.uniform(14, 40) * u);
   const mottleAmount = random.uniform(0.01, 0.04);
-  const shoulderTop = random.uniform(-0.02, 0.11);
-  const shoulderSlope = random.uniform(0.5, 1.3);
-  const neckHalf = random.uniform(0.09, 0.13);
+  const shoulderSlope = random.uniform(0.4, 1);
+  const neckHalf = random.uniform(0.075, 0.12);
+  // The shoulders lie above the lungs: at the apices, and where the upper lungs are widest.
+  const fallAt = (out: number) => shoulderSlope * Math.max(0, out - neckHalf) ** 1.7;
+  const highest = Math.min(
+    patient.apex - 0.06 - fallAt(0.55 * chestWidth),
+    patient.apex + 0.04 - fallAt(0.9 * chestWidth),
+  );
+  const shoulderTop = Math.min(highest, random.uniform(-0.02, 0.1));
   const armpit = random.uniform(0.3, 0.75);
   const armGap = random.chance(0.6) ? random.uniform(0, 0.1) : -0.3;
   const waist = random.uniform(-0.06, 0.04);
   const air = random.uniform(0, 0.06);
-  const abdomen = random.uniform(0.1, 0.35);
+  const abdomen = random.uniform(0.03, 0.22);
   const spineHalf = random.uniform(0.035, 0.05);
-  const spine = random.uniform(0.1, 0.3);
-  const mediastinum = random.uniform(0.08, 0.2);
+  const spine = random.uniform(0.03, 0.15);
+  const mediastinum = random.uniform(0.02, 0.12);
   const trachea = random.uniform(0.06, 0.18);
   const breastY = dome - random.uniform(0, 0.12);
   const breast = patient.female ? random.uniform(0.05, 0.17) : 0;
@@ -248,7 +254,7 @@ function paintBody(
         a: random.uniform(0.02, 0.07),
         b: random.uniform(0.015, 0.045),
         level: random.chance(0.4) ? random.uniform(0, 0.6) : 2,
-        depth: random.uniform(0.08, 0.4),
+        depth: random.uniform(0.06, 0.24),
       }
     : undefined;
   const gas = Array.from({ length: random.chance(0.5) ? random.int(1, 6) : 0 }, () => ({
@@ -264,12 +270,15 @@ function paintBody(
     const y = (qy * ax - qx * ay) / det;
     const out = Math.abs(x - 0.5);
     // Shoulders fall off to the sides; below the armpit the flank, with air before the arm.
-    const top = shoulderTop + shoulderSlope * Math.max(0, out - neckHalf) ** 1.7 + fatBlur;
-    const flank =
-      bodyWidth + waist * ramp(y, 0.5, 1) + (y < armpit ? 0.6 * (1 - ramp(y, armpit - 0.22, armpit)) : 0);
+    const top = shoulderTop + fallAt(out) + fatBlur;
+    const flank = bodyWidth + waist * ramp(y, 0.5, 1) + 0.6 * (1 - ramp(y, armpit - 0.34, armpit)) ** 2;
     let inside = ramp(y - top, -0.012, 0.02) * (1 - ramp(out - flank, -0.012, 0.012));
-    if (out < neckHalf * 1.2) inside = Math.max(inside, 1 - ramp(out, neckHalf - 0.012, neckHalf + 0.012));
-    const arm = ramp(out - flank - armGap, -0.01, 0.015) * ramp(y, armpit - 0.1, armpit);
+    // The neck widens into the shoulders.
+    const neck = neckHalf + 0.5 * Math.max(0, y - 0.02) ** 1.3;
+    inside = Math.max(inside, (1 - ramp(out, neck - 0.012, neck + 0.012)) * (1 - ramp(y, 0.2, 0.3)));
+    const arm =
+      ramp(out - flank - armGap * ramp(y, armpit - 0.3, 1), -0.01, 0.015) *
+      ramp(y, armpit - 0.35, armpit - 0.1);
     const round = 1 - 0.45 * ramp(out, 0.25 * bodyWidth, bodyWidth * 1.05) - 0.25 * (1 - ramp(y, 0, 0.22));
     let v = 0.62 * round + mottleAmount * mottle(px, py);
     v += abdomen * ramp(y, dome - 0.02, dome + 0.14) * (1 - 0.6 * ramp(out, 0.2, bodyWidth));
@@ -286,19 +295,19 @@ function paintBody(
       if (y < bubble.y + bubble.level * bubble.b) v -= bubble.depth * (1 - ramp(d, 0.85, 1.05));
     }
     for (const g of gas) v -= g.depth * (1 - ramp(Math.hypot(x - g.x, y - g.y) / g.r, 0.7, 1.1));
-    const limb = arm * (1 - ramp(out - flank - armGap, 0.13, 0.16)) * 0.45;
+    const limb = arm * (1 - ramp(out - flank - armGap, 0.13, 0.16)) * 0.42;
     return air + inside * v + (1 - inside) * limb;
   });
 
   // Air: deepest in the middle of a lung, less behind the heart and near the rim.
-  const depth = random.uniform(0.34, 0.56);
+  const depth = random.uniform(0.2, 0.44);
   const rimSoft = random.uniform(0.5, 1.4) * u;
   const both = new Float32Array(width * height);
   for (let i = 0; i < both.length; i++) both[i] = lungs[0][i]! | lungs[1][i]!;
   const sharp = blur(both, width, height, rimSoft);
   const wide = blur(both, width, height, 0.055 * width, 0.05 * height);
   const heartSoft = blur(Float32Array.from(heart), width, height, random.uniform(0.6, 1.6) * u);
-  const heartDense = random.uniform(0.05, 0.2);
+  const heartDense = random.uniform(0.03, 0.13);
   const marble = smoothNoise(random, random.uniform(3, 8) * u);
   const marbleAmount = random.uniform(0.004, 0.018);
   const upper = random.uniform(-0.15, 0.25);
@@ -323,16 +332,16 @@ function paintBody(
 function expose(random: Random, dense: Field, width: number, height: number): Field {
   const u = Math.max(width, height) / 256;
   const soft = blur(dense, width, height, random.uniform(0.3, 0.9) * u);
-  const local = random.uniform(0, 0.9);
+  const local = random.uniform(0, 1.3);
   const far = blur(soft, width, height, random.uniform(8, 22) * u);
-  const black = random.uniform(-0.02, 0.12);
-  const white = random.uniform(0.72, 1.15);
-  const gamma = random.uniform(0.65, 1.5);
+  const black = random.uniform(-0.02, 0.1);
+  const white = random.uniform(0.78, 1.05);
+  const gamma = random.uniform(0.6, 1.3);
   const knee = random.uniform(0, 0.8);
   const lift = random.uniform(0, 0.08);
   const grain = random.uniform(0.003, 0.028);
   const noise = whiteField(random, width, height);
-  const noiseSoft = random.chance(0.5) ? blur(noise, width, height, 0.5 * u) : noise;
+  const noiseSoft = random.chance(0.6) ? blur(noise, width, height, 0.5 * u) : noise;
   const negative = random.chance(0.02);
   const shade = random.chance(0.4) ? random.uniform(-0.25, 0.25) : 0;
   const table = Float32Array.from({ length: 1025 }, (_, k) => {

@@ -277,7 +277,8 @@ export function stroke(
   taper: (t: number) => number = () => 1,
 ): void {
   const reach = Math.max(1, halfWidth);
-  const nearest = new Map<number, number>();
+  const nearest = scratchOf(field.length);
+  const touched: number[] = [];
   for (let k = 0; k + 1 < path.length; k++) {
     const a = path[k]!;
     const b = path[k + 1]!;
@@ -298,14 +299,26 @@ export function stroke(
         const d = (ex * ex + ey * ey) / (w * w);
         if (d >= 1) continue;
         const i = y * width + x;
-        const known = nearest.get(i);
-        if (known === undefined || d < known) nearest.set(i, d);
+        if (nearest[i] === FAR) touched.push(i);
+        if (d < nearest[i]!) nearest[i] = d;
       }
     }
   }
   // Lines thinner than two pixels fade instead of breaking up.
   const fade = amount * Math.min(1, halfWidth);
-  for (const [i, d] of nearest) field[i]! += fade * profile(Math.sqrt(d));
+  for (const i of touched) {
+    field[i]! += fade * profile(Math.sqrt(nearest[i]!));
+    nearest[i] = FAR;
+  }
+}
+
+/** Squared distance of pixels that no stroke has touched. */
+const FAR = 2;
+let scratch = new Float32Array(0);
+/** A field of FAR; whoever writes into it puts FAR back. */
+function scratchOf(length: number): Float32Array {
+  if (scratch.length !== length) scratch = new Float32Array(length).fill(FAR);
+  return scratch;
 }
 
 /** A soft line: brightest on the path, nothing at the edge. */
