@@ -25,7 +25,9 @@ export type Anatomy = {
 export function makeAnatomy(random: Random): Anatomy {
   const patient = drawPatient(random);
   const grain = valueNoise(random.fork('grain').uint32(), 6);
-  const organs = new Map(ORGANS.map(([name, make]) => [name, make({ patient, random: random.fork(name), grain })]));
+  const organs = new Map(
+    ORGANS.map(([name, make]) => [name, make({ patient, random: random.fork(name), grain })]),
+  );
   const take = (name: string): readonly Layer[] => {
     const layers = organs.get(name) ?? [];
     organs.delete(name);
@@ -52,4 +54,5 @@ export function makeAnatomy(random: Random): Anatomy {
 }
 
 /** Height of a slice's middle, mm in the patient, 0 at the disc L1/L2. */
-export const heightMm = ({ patient }: Anatomy, slice: number): number => EXTENT_MM.bottom * patient.scale + slice * SLICE_MM;
+export const heightMm = ({ patient }: Anatomy, slice: number): number =>
+  EXTENT_MM.bottom * patient.scale + slice * SLICE_MM;

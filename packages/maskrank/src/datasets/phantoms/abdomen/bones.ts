@@ -5,7 +5,7 @@ import { valueNoise } from './field.ts';
 import type { Layer } from './layers.ts';
 import type { Patient } from './patient.ts';
 import { PLAIN_HU } from './phases.ts';
-import { capsule, ellipsoid, sheet, type Solid } from './solids.ts';
+import { capsule, ellipsoid, type Solid, sheet } from './solids.ts';
 
 export function pelvis(patient: Patient, random: Random): Layer[] {
   const spongy = valueNoise(random.fork('bones').uint32(), 4);
@@ -14,9 +14,39 @@ export function pelvis(patient: Patient, random: Random): Layer[] {
   const bone = (name: string, solid: Solid): Layer => ({ name, classId: 0, solid, hu, room: 'trunk' });
   return [-1, 1].flatMap((s) => [
     bone('iliac wing', [
-      ...sheet([[s * 50, 42], [s * 74, 26], [s * 96, 2], [s * 112, -26]], 5.5, -196, -118, [s * 0.14, 0.05]),
-      ...sheet([[s * 86, 16], [s * 106, -8]], 5, -122, -100, [s * 0.1, 0]),
-      ...sheet([[s * 58, 36], [s * 80, 8], [s * 88, -10]], 7, -222, -192, [s * 0.1, 0]),
+      ...sheet(
+        [
+          [s * 50, 42],
+          [s * 74, 26],
+          [s * 96, 2],
+          [s * 112, -26],
+        ],
+        5.5,
+        -196,
+        -118,
+        [s * 0.14, 0.05],
+      ),
+      ...sheet(
+        [
+          [s * 86, 16],
+          [s * 106, -8],
+        ],
+        5,
+        -122,
+        -100,
+        [s * 0.1, 0],
+      ),
+      ...sheet(
+        [
+          [s * 58, 36],
+          [s * 80, 8],
+          [s * 88, -10],
+        ],
+        7,
+        -222,
+        -192,
+        [s * 0.1, 0],
+      ),
     ]),
     bone('acetabulum', [
       capsule([s * 66, -34, -232], [s * 76, 2, -226], 7, 9),

@@ -14,10 +14,50 @@ type Segment = { readonly name: string; readonly knots: readonly Knot[] };
 const LOOPS = 30;
 
 const COLON: readonly Segment[] = [
-  { name: 'ascending colon', knots: [[-88, -46, -140, 23], [-100, -32, -105, 24], [-104, -24, -70, 22], [-98, -34, -40, 20], [-84, -60, -32, 19]] },
-  { name: 'transverse colon', knots: [[-84, -62, -32, 18], [-55, -98, -30, 19], [-10, -108, -34, 18], [40, -106, -20, 18], [78, -84, 8, 18], [100, -34, 34, 17]] },
-  { name: 'descending colon', knots: [[100, -32, 34, 16], [108, -8, 8, 14], [108, -6, -50, 13], [100, -18, -110, 13], [84, -40, -150, 14]] },
-  { name: 'sigmoid colon', knots: [[84, -40, -150, 14], [52, -50, -178, 15], [10, -30, -182, 15], [-16, -6, -178, 14], [0, 14, -200, 15], [0, 14, -235, 17], [0, 8, -272, 13], [0, 0, -300, 9]] },
+  {
+    name: 'ascending colon',
+    knots: [
+      [-88, -46, -140, 23],
+      [-100, -32, -105, 24],
+      [-104, -24, -70, 22],
+      [-98, -34, -40, 20],
+      [-84, -60, -32, 19],
+    ],
+  },
+  {
+    name: 'transverse colon',
+    knots: [
+      [-84, -62, -32, 18],
+      [-55, -98, -30, 19],
+      [-10, -108, -34, 18],
+      [40, -106, -20, 18],
+      [78, -84, 8, 18],
+      [100, -34, 34, 17],
+    ],
+  },
+  {
+    name: 'descending colon',
+    knots: [
+      [100, -32, 34, 16],
+      [108, -8, 8, 14],
+      [108, -6, -50, 13],
+      [100, -18, -110, 13],
+      [84, -40, -150, 14],
+    ],
+  },
+  {
+    name: 'sigmoid colon',
+    knots: [
+      [84, -40, -150, 14],
+      [52, -50, -178, 15],
+      [10, -30, -182, 15],
+      [-16, -6, -178, 14],
+      [0, 14, -200, 15],
+      [0, 14, -235, 17],
+      [0, 8, -272, 13],
+      [0, 0, -300, 9],
+    ],
+  },
 ];
 
 export function colon(patient: Patient, random: Random): Layer[] {
@@ -30,7 +70,9 @@ export function colon(patient: Patient, random: Random): Layer[] {
       const mm = i === 0 || i === knots.length - 1 ? 2 : 9;
       return [x + r.uniform(-mm, mm), y + r.uniform(-mm, mm), z + r.uniform(-mm, mm), radius * thick];
     });
-    const gasAboveY = r.chance(0.35 + 0.6 * gassy) ? Math.min(...knots.map((k) => k[1])) + r.uniform(-12, 30) : -300;
+    const gasAboveY = r.chance(0.35 + 0.6 * gassy)
+      ? Math.min(...knots.map((k) => k[1])) + r.uniform(-12, 30)
+      : -300;
     return {
       name,
       classId: 0,
@@ -96,7 +138,14 @@ function mesentery(patient: Patient, r: Random): Layer {
   const parts: Part[] = Array.from({ length: 34 }, () => {
     const end: Knot = [r.uniform(-90, 90), r.uniform(-105, -45), r.uniform(-170, 20), 1.3];
     const root: Knot = [end[0] * 0.25, -60, end[2] * 0.6, 2.6];
-    return tube([root, [(root[0] + end[0]) / 2, (root[1] + end[1]) / 2 + r.uniform(-14, 14), (root[2] + end[2]) / 2, 2], end], 16);
+    return tube(
+      [
+        root,
+        [(root[0] + end[0]) / 2, (root[1] + end[1]) / 2 + r.uniform(-14, 14), (root[2] + end[2]) / 2, 2],
+        end,
+      ],
+      16,
+    );
   }).flat();
   const hu = (patient.hu.portalVein + patient.hu.aorta) / 2;
   return { name: 'mesenteric vessels', classId: 0, solid: parts, hu: () => hu, room: 'abdomen', insetMm: 4 };
@@ -109,14 +158,24 @@ export function heart(patient: Patient, random: Random, grain: Field): Layer[] {
   const shape = ellipsoid({ centre: [26, -78, 142], radii: [62 * size, 44 * size, 40], yaw: 0.35 });
   const septum = r.uniform(-8, 8);
   return [
-    { name: 'pericardial fat', classId: 0, solid: [{ ...shape, distance: (x, y, z) => shape.distance(x, y, z) - 4 }], hu: () => PLAIN_HU.fat, room: 'cavity', insetMm: 5 },
+    {
+      name: 'pericardial fat',
+      classId: 0,
+      solid: [{ ...shape, distance: (x, y, z) => shape.distance(x, y, z) - 4 }],
+      hu: () => PLAIN_HU.fat,
+      room: 'cavity',
+      insetMm: 5,
+    },
     {
       name: 'heart',
       classId: 0,
       solid: [shape],
       hu: (x, y, z, d) => {
         const wall = d > -8 || Math.abs((x - 26) * 0.8 + (y + 78) * 0.7 - septum) < 4;
-        return (wall ? Math.min(patient.hu.heart, 60 + 0.4 * patient.hu.heart) : patient.hu.heart) + 6 * grain(x, y, z);
+        return (
+          (wall ? Math.min(patient.hu.heart, 60 + 0.4 * patient.hu.heart) : patient.hu.heart) +
+          6 * grain(x, y, z)
+        );
       },
       room: 'cavity',
       insetMm: 5,

@@ -24,7 +24,8 @@ export function waves(
   const k = Float64Array.from(terms.flat());
   return (x, y, z) => {
     let sum = 0;
-    for (let i = 0; i < k.length; i += 4) sum += Math.sin(k[i]! * x + k[i + 1]! * y + k[i + 2]! * z + k[i + 3]!);
+    for (let i = 0; i < k.length; i += 4)
+      sum += Math.sin(k[i]! * x + k[i + 1]! * y + k[i + 2]! * z + k[i + 3]!);
     return sum * scale;
   };
 }

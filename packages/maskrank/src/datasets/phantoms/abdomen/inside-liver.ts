@@ -28,7 +28,12 @@ export function liverInside(patient: Patient, random: Random): Layer[] {
     ...branches(r, [-36, -54, 46], [0.4, -0.7, 0.3], 4.2, 60, 2),
   ];
   const layers: Layer[] = [
-    { name: 'hepatic veins', ...inLiver, solid: hepatic, hu: () => (patient.phase === 'arterial' ? patient.hu.liver : postcava) },
+    {
+      name: 'hepatic veins',
+      ...inLiver,
+      solid: hepatic,
+      hu: () => (patient.phase === 'arterial' ? patient.hu.liver : postcava),
+    },
     { name: 'portal branches', ...inLiver, solid: portal, hu: () => portalVein },
   ];
   if (patient.liverLesions > 0) {
@@ -40,7 +45,12 @@ export function liverInside(patient: Patient, random: Random): Layer[] {
     });
   }
   if (patient.liverCysts > 0) {
-    layers.push({ name: 'liver cysts', ...inLiver, solid: balls(patient.liverCysts, 4, 18), hu: () => PLAIN_HU.water });
+    layers.push({
+      name: 'liver cysts',
+      ...inLiver,
+      solid: balls(patient.liverCysts, 4, 18),
+      hu: () => PLAIN_HU.water,
+    });
   }
   return layers;
 }
@@ -57,16 +67,45 @@ export function portalTrunk(patient: Patient): Layer[] {
     haloMm: 1,
   });
   return [
-    vein('splenic vein', [[84, 2, 50, 3.4], [62, -16, 40, 4], [30, -44, 26, 4.5], [2, -50, 16, 5]]),
-    vein('portal vein', [[2, -50, 14, 6.5], [-16, -48, 26, 6.5], [-38, -48, 42, 6.5]]),
-    vein('superior mesenteric vein', [[0, -52, 12, 5.5], [-6, -58, -20, 5.2], [-10, -64, -60, 4.2], [-14, -68, -95, 3]]),
-    vein('left renal vein', [[50, -4, 2, 3.6], [28, -24, 6, 3.8], [6, -42, 8, 3.2], [-14, -32, 6, 3.6]]),
-    vein('right renal vein', [[-48, 0, -12, 3.6], [-30, -20, -8, 4]]),
+    vein('splenic vein', [
+      [84, 2, 50, 3.4],
+      [62, -16, 40, 4],
+      [30, -44, 26, 4.5],
+      [2, -50, 16, 5],
+    ]),
+    vein('portal vein', [
+      [2, -50, 14, 6.5],
+      [-16, -48, 26, 6.5],
+      [-38, -48, 42, 6.5],
+    ]),
+    vein('superior mesenteric vein', [
+      [0, -52, 12, 5.5],
+      [-6, -58, -20, 5.2],
+      [-10, -64, -60, 4.2],
+      [-14, -68, -95, 3],
+    ]),
+    vein('left renal vein', [
+      [50, -4, 2, 3.6],
+      [28, -24, 6, 3.8],
+      [6, -42, 8, 3.2],
+      [-14, -32, 6, 3.6],
+    ]),
+    vein('right renal vein', [
+      [-48, 0, -12, 3.6],
+      [-30, -20, -8, 4],
+    ]),
   ];
 }
 
 /** A vessel that wanders and forks; each generation is thinner and shorter. */
-function branches(r: Random, start: Vec, direction: Vec, radius: number, lengthMm: number, generations: number): Part[] {
+function branches(
+  r: Random,
+  start: Vec,
+  direction: Vec,
+  radius: number,
+  lengthMm: number,
+  generations: number,
+): Part[] {
   const norm = Math.hypot(...direction);
   let [dx, dy, dz] = direction.map((c) => c / norm) as [number, number, number];
   const steps = 4;

@@ -8,7 +8,18 @@ import { type Field, valueNoise, waves } from './field.ts';
 import type { Layer } from './layers.ts';
 import type { Patient } from './patient.ts';
 import { PLAIN_HU } from './phases.ts';
-import { blend, carve, ellipsoid, type Knot, type Part, rough, sheet, type Solid, tube, type Vec } from './solids.ts';
+import {
+  blend,
+  carve,
+  ellipsoid,
+  type Knot,
+  type Part,
+  rough,
+  type Solid,
+  sheet,
+  tube,
+  type Vec,
+} from './solids.ts';
 
 /** Everything an organ is drawn from. */
 export type OrganContext = {
@@ -33,7 +44,8 @@ const bumps = (r: Random, mm: number, wavelengthMm: readonly [number, number] = 
   waves(r, { count: 4, amplitude: mm * 2, wavelengthMm });
 
 /** Fat around an organ: more in fat patients. */
-const halo = (patient: Patient, lean: number, fat: number): number => lean + (fat - lean) * patient.visceralFat;
+const halo = (patient: Patient, lean: number, fat: number): number =>
+  lean + (fat - lean) * patient.visceralFat;
 
 const liver: Make = ({ patient, random: r, grain }) => {
   const size = r.uniform(0.92, 1.1);
@@ -41,7 +53,12 @@ const liver: Make = ({ patient, random: r, grain }) => {
   const parts = [
     ellipsoid({ centre: near(r, [-80, -22, 52], 6), radii: [66 * size, 88 * size, 88], exponent: 2.3 }),
     ellipsoid({ centre: near(r, [-96, -18, tail], 5), radii: [38, 62, 58], lean: [0.1, 0] }),
-    ellipsoid({ centre: near(r, [-22, -84, 66], 7), radii: [82 * r.uniform(0.85, 1.15), 42, 46], yaw: 0.12, exponent: 2.3 }),
+    ellipsoid({
+      centre: near(r, [-22, -84, 66], 7),
+      radii: [82 * r.uniform(0.85, 1.15), 42, 46],
+      yaw: 0.12,
+      exponent: 2.3,
+    }),
     ellipsoid({ centre: near(r, [-22, -32, 62], 4), radii: [26, 22, 32] }), // caudate lobe
   ];
   const hollow = blend(
@@ -68,7 +85,12 @@ const liver: Make = ({ patient, random: r, grain }) => {
 
 const spleen: Make = ({ patient, random: r, grain }) => {
   const size = r.uniform(0.85, 1.2);
-  const body = ellipsoid({ centre: near(r, [96, 14, 58], 5), radii: [32, 54 * size, 50 * size], yaw: 0.35, lean: [0.1, -0.2] });
+  const body = ellipsoid({
+    centre: near(r, [96, 14, 58], 5),
+    radii: [32, 54 * size, 50 * size],
+    yaw: 0.35,
+    lean: [0.1, -0.2],
+  });
   const hilum = ellipsoid({ centre: near(r, [60, -8, 58], 4), radii: [32, 38, 60], yaw: 0.3 });
   const { spleen: base } = patient.hu;
   const moire = patient.phase === 'arterial' ? 32 : 2;
@@ -87,7 +109,20 @@ const spleen: Make = ({ patient, random: r, grain }) => {
 
 const gallbladder: Make = ({ patient, random: r }) => {
   const size = r.uniform(0.75, 1.35);
-  const shape = tube(path(r, [[-50, -62, 34, 6], [-58, -72, 20, 14], [-64, -84, 4, 17], [-66, -92, -12, 12]], 4, size), 7);
+  const shape = tube(
+    path(
+      r,
+      [
+        [-50, -62, 34, 6],
+        [-58, -72, 20, 14],
+        [-64, -84, 4, 17],
+        [-66, -92, -12, 12],
+      ],
+      4,
+      size,
+    ),
+    7,
+  );
   const low = r.uniform(-92, -80);
   const stones = patient.gallstones;
   const stone = valueNoise(r.uint32(), 7);
@@ -108,7 +143,11 @@ const gallbladder: Make = ({ patient, random: r }) => {
 };
 
 /** Wall, contents and gas that rises to the front. */
-function hollowHu(r: Random, patient: Patient, o: { wallMm: number; gasAboveY: number; contrast: boolean; food?: number }) {
+function hollowHu(
+  r: Random,
+  patient: Patient,
+  o: { wallMm: number; gasAboveY: number; contrast: boolean; food?: number },
+) {
   const lumps = valueNoise(r.uint32(), 9);
   const fill = o.contrast ? r.uniform(180, 340) : r.uniform(2, 38);
   const wall = patient.hu.bowelWall;
@@ -229,7 +268,13 @@ const kidney =
     const size = r.uniform(0.9, 1.1);
     // The long axis falls outwards and forwards; the hilum looks forwards and inwards.
     const lean: readonly [number, number] = [s * -0.22, 0.12];
-    const outer = ellipsoid({ centre, radii: [27 * size, 30 * size, 56 * size], yaw: s * 0.55, lean, exponent: 2.2 });
+    const outer = ellipsoid({
+      centre,
+      radii: [27 * size, 30 * size, 56 * size],
+      yaw: s * 0.55,
+      lean,
+      exponent: 2.2,
+    });
     const sinusAt: Vec = [centre[0] - s * 16, centre[1] - 9, centre[2]];
     const sinus = ellipsoid({ centre: sinusAt, radii: [18, 9.5, 27 * size], yaw: s * 0.5, lean });
     const shape = rough(carve(outer, sinus), bumps(r, 1.8), 4);
@@ -313,7 +358,19 @@ const esophagus: Make = ({ patient, random: r }) => [
   {
     name: 'esophagus',
     classId: ORGAN.esophagus,
-    solid: tube(path(r, [[6, -30, 150, 8], [8, -36, 118, 8], [16, -40, 98, 8], [34, -32, 88, 8]], 2), 8),
+    solid: tube(
+      path(
+        r,
+        [
+          [6, -30, 150, 8],
+          [8, -36, 118, 8],
+          [16, -40, 98, 8],
+          [34, -32, 88, 8],
+        ],
+        2,
+      ),
+      8,
+    ),
     hu: (_x, y, _z, d) => (d < -4 && y < -37 ? -300 : patient.hu.bowelWall - 12),
     room: 'cavity',
     haloMm: 1.5,
@@ -338,7 +395,16 @@ const postcava: Make = ({ patient, random: r, grain }) => {
   const iliac = (s: number): Layer => ({
     name: 'iliac vein',
     classId: 0,
-    solid: tube([[-20, -24, -112, 9], [s * 24, -12, -145, 8], [s * 50, -10, -190, 7], [s * 70, -70, -245, 7], [s * 72, -85, -300, 7]], 10),
+    solid: tube(
+      [
+        [-20, -24, -112, 9],
+        [s * 24, -12, -145, 8],
+        [s * 50, -10, -190, 7],
+        [s * 70, -70, -245, 7],
+        [s * 72, -85, -300, 7],
+      ],
+      10,
+    ),
     hu: (x, y, z) => blood(x, y, z) - 10,
     room: 'cavity',
     haloMm: 1,
@@ -382,21 +448,58 @@ const aorta: Make = ({ patient, random: r, grain }) => {
   const iliac = (s: number): Layer => ({
     name: 'iliac artery',
     classId: 0,
-    solid: tube([[6, -28, -104, 7], [s * 22, -24, -140, 6], [s * 52, -26, -185, 5], [s * 62, -75, -245, 5], [s * 60, -90, -300, 5]], 10),
+    solid: tube(
+      [
+        [6, -28, -104, 7],
+        [s * 22, -24, -140, 6],
+        [s * 52, -26, -185, 5],
+        [s * 62, -75, -245, 5],
+        [s * 60, -90, -300, 5],
+      ],
+      10,
+    ),
     hu: blood,
     room: 'cavity',
     haloMm: 1,
   });
   return [
-    vessel('superior mesenteric artery', [[8, -36, 18, 4], [5, -50, 0, 3.6], [2, -58, -40, 3.2], [-4, -66, -90, 2.4]]),
-    vessel('celiac trunk', [[8, -36, 30, 4], [6, -50, 32, 3.4], [-12, -54, 34, 2.6], [-34, -56, 40, 2.4]]),
-    vessel('left renal artery', [[16, -26, 6, 2.8], [34, -10, 2, 2.6], [50, 0, 4, 2.4]]),
+    vessel('superior mesenteric artery', [
+      [8, -36, 18, 4],
+      [5, -50, 0, 3.6],
+      [2, -58, -40, 3.2],
+      [-4, -66, -90, 2.4],
+    ]),
+    vessel('celiac trunk', [
+      [8, -36, 30, 4],
+      [6, -50, 32, 3.4],
+      [-12, -54, 34, 2.6],
+      [-34, -56, 40, 2.4],
+    ]),
+    vessel('left renal artery', [
+      [16, -26, 6, 2.8],
+      [34, -10, 2, 2.6],
+      [50, 0, 4, 2.4],
+    ]),
     iliac(-1),
     iliac(1),
     {
       name: 'aorta',
       classId: ORGAN.aorta,
-      solid: tube(path(r, [[16, -26, 150, 12], [10, -29, 80, 11.5], [8, -31, 20, 10.5], [8, -32, -50, 9.5], [6, -29, -106, 9]], 1.5, thick), 12),
+      solid: tube(
+        path(
+          r,
+          [
+            [16, -26, 150, 12],
+            [10, -29, 80, 11.5],
+            [8, -31, 20, 10.5],
+            [8, -32, -50, 9.5],
+            [6, -29, -106, 9],
+          ],
+          1.5,
+          thick,
+        ),
+        12,
+      ),
       hu: blood,
       room: 'cavity',
       haloMm: 1.2,
@@ -413,7 +516,17 @@ const bladder: Make = ({ patient, random: r }) => {
     {
       name: 'bladder',
       classId: ORGAN.bladder,
-      solid: [rough(ellipsoid({ centre: near(r, [0, -66, -226], 4), radii: [44 * full, 36 * full, 32 * full], exponent: 2.4 }), bumps(r, 2), 4)],
+      solid: [
+        rough(
+          ellipsoid({
+            centre: near(r, [0, -66, -226], 4),
+            radii: [44 * full, 36 * full, 32 * full],
+            exponent: 2.4,
+          }),
+          bumps(r, 2),
+          4,
+        ),
+      ],
       hu: (_x, y, _z, d) => (d > -2.8 ? wall : y > layerY ? 320 : urine),
       room: 'abdomen',
       insetMm: 6,

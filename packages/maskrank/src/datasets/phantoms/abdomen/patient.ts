@@ -58,7 +58,10 @@ export function drawPatient(random: Random): Patient {
   const warp = (name: string, amplitude: number) =>
     waves(random.fork(`warp ${name}`), { count: 4, amplitude, wavelengthMm: [130, 330] });
   const steatosis = r.chance(0.2);
-  const girth = [r.uniform(0.95, 1.06) + 0.06 * visceralFat, r.uniform(0.92, 1.04) + 0.14 * visceralFat] as const;
+  const girth = [
+    r.uniform(0.95, 1.06) + 0.06 * visceralFat,
+    r.uniform(0.92, 1.04) + 0.14 * visceralFat,
+  ] as const;
   const outlineMm = 2 * scale * (128 * girth[0] + subcutaneousMm + 18);
   return {
     sex,
@@ -77,7 +80,10 @@ export function drawPatient(random: Random): Patient {
     blurMm: r.uniform(0.55, 0.95),
     liverCysts: r.chance(0.25) ? r.int(1, 4) : 0,
     liverLesions: r.chance(0.2) ? r.int(1, 5) : 0,
-    renalCysts: [...(r.chance(0.25) ? (['left'] as const) : []), ...(r.chance(0.25) ? (['right'] as const) : [])],
+    renalCysts: [
+      ...(r.chance(0.25) ? (['left'] as const) : []),
+      ...(r.chance(0.25) ? (['right'] as const) : []),
+    ],
     gallstones: r.chance(0.22),
     steatosis,
   };

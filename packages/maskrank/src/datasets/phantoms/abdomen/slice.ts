@@ -1,8 +1,9 @@
-// One axial slice of a patient: the anatomy at three levels of the slice's thickness, averaged (partial volume), blurred
+// One axial slice of a patient: the anatomy at two levels of the slice's thickness, averaged (partial volume), blurred
 // as the kernel does, with noise and streaks. Rows run from anterior to posterior, columns from the patient's right to
 // the patient's left, as radiologists look at it. Labels are those of the middle level, exact to the pixel.
 
 import type { Random } from '../../../util/random.ts';
+import { blur, whiteField } from '../draw/field.ts';
 import { type Anatomy, heightMm } from './anatomy.ts';
 import { valueNoise } from './field.ts';
 import type { Layer } from './layers.ts';
@@ -21,9 +22,8 @@ export type AbdomenSlice = {
   readonly body: Uint8Array;
 };
 
-/** Levels averaged with the middle one, as parts of the thickness; drawn at half the resolution, which is blur enough. */
-const SIDE_LEVELS = [-0.36, 0.36] as const;
-const SIDE_WEIGHT = 0.27;
+/** Partial volume: this level (as a part of the thickness) counts with this weight, drawn at half the resolution. */
+const SIDE = { level: 0.36, weight: 0.35 } as const;
 /** Distance between points where the displacement is computed, pixels of a 256-pixel slice. */
 const WARP_CELLS = 16;
 const HU_RANGE = [-1024, 3071] as const;
@@ -31,14 +31,22 @@ const HU_RANGE = [-1024, 3071] as const;
 export function drawSlice(anatomy: Anatomy, slice: number, sizePx: number): AbdomenSlice {
   const heightOf = (level: number) => heightMm(anatomy, slice) + level * SLICE_MM;
   const { hu: middle, labels, body } = new Canvas(anatomy, sizePx).paint(heightOf(0));
-  const half = new Canvas(anatomy, Math.ceil(sizePx / 2));
-  const sum = middle.map((hu) => hu * (1 - SIDE_WEIGHT * SIDE_LEVELS.length));
-  for (const level of SIDE_LEVELS) addEnlarged(sum, sizePx, half.paint(heightOf(level)).hu, half.n, SIDE_WEIGHT);
+  const side = new Canvas(anatomy, Math.ceil(sizePx / 2)).paint(heightOf(SIDE.level));
+  const sum = middle.map((hu) => hu * (1 - SIDE.weight));
+  addEnlarged(sum, sizePx, side.hu, side.n, SIDE.weight);
   const spacingMm = anatomy.patient.fieldOfViewMm / sizePx;
   addTable(sum, sizePx, anatomy, body);
-  const smooth = gauss(sum, sizePx, anatomy.patient.blurMm / spacingMm);
-  return { sizePx, hu: scan(smooth, sizePx, anatomy, anatomy.noise(slice), heightMm(anatomy, slice)), labels, body };
+  const smooth = blur(sum, sizePx, sizePx, anatomy.patient.blurMm / spacingMm);
+  return {
+    sizePx,
+    hu: scan(smooth, sizePx, anatomy, anatomy.noise(slice), heightMm(anatomy, slice)),
+    labels,
+    body,
+  };
 }
+
+/** Columns and rows of pixels: left, right, top, bottom; right and bottom are exclusive. */
+type Box = readonly [number, number, number, number];
 
 /** The anatomy at one level; its buffers are used again for the next. */
 class Canvas {
@@ -144,30 +152,73 @@ class Canvas {
   private paintLayer(layer: Layer): void {
     const halo = layer.haloMm ?? 0;
     const reach = halo + (layer.bumps === undefined ? 0 : 5);
-    const cut = layer.solid.filter((part) => part.bounds[4] - reach < this.zRange[1] && part.bounds[5] + reach > this.zRange[0]);
+    const cut = layer.solid.filter(
+      (part) => part.bounds[4] - reach < this.zRange[1] && part.bounds[5] + reach > this.zRange[0],
+    );
     if (cut.length === 0) return;
     const boxes = cut.map((part) => this.boxOf(part, reach));
     const x0 = Math.min(...boxes.map((b) => b[0]));
     const x1 = Math.max(...boxes.map((b) => b[1]));
     const y0 = Math.min(...boxes.map((b) => b[2]));
     const y1 = Math.max(...boxes.map((b) => b[3]));
-    const { n, x, y, z, distance } = this;
+    const { n, distance } = this;
     for (let row = y0; row < y1; row++) distance.fill(Infinity, row * n + x0, row * n + Math.max(x0, x1));
     cut.forEach((part, i) => {
-      const [left, right, top, bottom] = boxes[i]!;
-      const zLow = part.bounds[4] - reach;
-      const zHigh = part.bounds[5] + reach;
-      for (let row = top; row < bottom; row++) {
-        for (let p = row * n + left; p < row * n + right; p++) {
-          const zp = z[p]!;
-          if (zp < zLow || zp > zHigh) continue;
-          const d = part.distance(x[p]!, y[p]!, zp);
-          if (d < distance[p]!) distance[p] = d;
-        }
-      }
+      if (part.capsule === undefined) this.measure(part, boxes[i]!, reach, layer.room);
+      else this.measureCapsule(part.capsule, boxes[i]!, reach);
     });
     for (let row = y0; row < y1; row++) {
       for (let p = row * n + x0; p < row * n + x1; p++) if (distance[p]! < reach) this.fill(layer, p, halo);
+    }
+  }
+
+  /** Lowers `distance` to that of a part, where a pixel lies in the part's bounds and in the room. */
+  private measure({ bounds: b, distance: of }: Part, box: Box, reach: number, room: Layer['room']): void {
+    const { n, x: xs, y: ys, z: zs, distance, cavityMm } = this;
+    const [left, right, top, bottom] = box;
+    const anywhere = room === 'trunk';
+    for (let row = top; row < bottom; row++) {
+      for (let p = row * n + left; p < row * n + right; p++) {
+        if (!anywhere && cavityMm[p]! > 0) continue;
+        const x = xs[p]!;
+        const y = ys[p]!;
+        const z = zs[p]!;
+        if (x < b[0] - reach || x > b[1] + reach || y < b[2] - reach || y > b[3] + reach) continue;
+        if (z < b[4] - reach || z > b[5] + reach) continue;
+        const d = of(x, y, z);
+        if (d < distance[p]!) distance[p] = d;
+      }
+    }
+  }
+
+  /** The same for a capsule, without a call a pixel. */
+  private measureCapsule(c: Float64Array, [left, right, top, bottom]: Box, reach: number): void {
+    const { n, x: xs, y: ys, z: zs, distance } = this;
+    const ax = c[0]!;
+    const ay = c[1]!;
+    const az = c[2]!;
+    const dx = c[3]!;
+    const dy = c[4]!;
+    const dz = c[5]!;
+    const inverse = c[6]!;
+    const radius = c[7]!;
+    const grows = c[8]!;
+    const limit = reach + Math.max(radius, radius + grows);
+    for (let row = top; row < bottom; row++) {
+      for (let p = row * n + left; p < row * n + right; p++) {
+        const px = xs[p]! - ax;
+        const py = ys[p]! - ay;
+        const pz = zs[p]! - az;
+        const along = (px * dx + py * dy + pz * dz) * inverse;
+        const t = along < 0 ? 0 : along > 1 ? 1 : along;
+        const qx = px - t * dx;
+        const qy = py - t * dy;
+        const qz = pz - t * dz;
+        const square = qx * qx + qy * qy + qz * qz;
+        if (square > limit * limit) continue;
+        const d = Math.sqrt(square) - radius - t * grows;
+        if (d < distance[p]!) distance[p] = d;
+      }
     }
   }
 
@@ -200,14 +251,14 @@ class Canvas {
   }
 
   /** Pixels a part can reach: its box, moved by the displacement at its middle, with room for how that varies. */
-  private boxOf({ bounds: b }: Part, reach: number): [number, number, number, number] {
+  private boxOf({ bounds: b }: Part, reach: number): Box {
     const { mm, cx, cy } = this.geometry();
     const [wx, wy] = this.anatomy.patient.warp;
     const zMiddle = (this.zRange[0] + this.zRange[1]) / 2;
     const [xm, ym] = [(b[0] + b[1]) / 2, (b[2] + b[3]) / 2];
     const [ux, uy] = [wx(xm, ym, zMiddle), wy(xm, ym, zMiddle)];
     const half = Math.max(b[1] - b[0], b[3] - b[2]) / 2;
-    const pad = reach + 5 + 0.35 * half;
+    const pad = reach + 2.5 + 0.3 * half;
     const px = (v: number) => Math.min(this.n, Math.max(0, v));
     return [
       px(Math.floor((b[0] - ux - pad) / mm + cx)),
@@ -258,17 +309,15 @@ function addTable(hu: Float32Array, n: number, { patient }: Anatomy, body: Uint8
 
 /** Noise that grows towards the middle, streaks along the widest absorption, and the scanner's range. */
 function scan(hu: Float32Array, n: number, { patient }: Anatomy, random: Random, z: number): Int16Array {
-  const white = new Float32Array(n * n);
-  for (let i = 0; i < white.length; i++) white[i] = random.normal();
-  const spacingMm = patient.fieldOfViewMm / n;
-  const sigma = 0.75 * Math.max(0.6, 1 / spacingMm);
-  const grain = gauss(white, n, sigma);
-  // A Gaussian's sum of squares, so that `noiseHu` is the standard deviation of what is added.
-  const gain = patient.noiseHu * 2 * Math.sqrt(Math.PI) * sigma;
+  const sigma = 0.75 * Math.max(0.6, n / patient.fieldOfViewMm);
+  const grain = blur(whiteField(random, n, n), n, n, sigma);
+  // So that `noiseHu` is the standard deviation of what is added.
+  const gain = patient.noiseHu / deviation(grain);
   const streakHu = patient.streakHu * (z < -170 || z > 60 ? 1 : 0.25);
   const streak = valueNoise(random.uint32(), 1);
   const out = new Int16Array(n * n);
-  const [low, high] = HU_RANGE;
+  const low = HU_RANGE[0];
+  const high = HU_RANGE[1];
   for (let row = 0, p = 0; row < n; row++) {
     const v = (row / n - patient.centre[1] + 0.1) * 3;
     for (let column = 0; column < n; column++, p++) {
@@ -276,37 +325,16 @@ function scan(hu: Float32Array, n: number, { patient }: Anatomy, random: Random,
       const level = hu[p]!;
       const middle = 1.25 / (1 + u * u + v * v);
       let value = level + grain[p]! * gain * middle;
-      if (streakHu > 1 && level > -500) value += streakHu * streak((column * 14) / n, (row * 150) / n + column / n * 6, 0) * middle;
+      if (streakHu > 1 && level > -500)
+        value += streakHu * streak((column * 14) / n, (row * 150) / n + (column / n) * 6, 0) * middle;
       out[p] = Math.round(value < low ? low : value > high ? high : value);
     }
   }
   return out;
 }
 
-/** Separable Gaussian blur with standard deviation `sigma` pixels; edges are repeated. */
-function gauss(image: Float32Array, n: number, sigma: number): Float32Array {
-  const radius = Math.max(1, Math.ceil(2.5 * sigma));
-  const kernel = Array.from({ length: radius + 1 }, (_, i) => Math.exp((-0.5 * i * i) / (sigma * sigma)));
-  const total = kernel.reduce((sum, k, i) => sum + (i === 0 ? k : 2 * k), 0);
-  const w = Float64Array.from(kernel, (k) => k / total);
-  const pass = (source: Float32Array, step: number, other: number): Float32Array => {
-    const out = new Float32Array(n * n);
-    for (let line = 0; line < n; line++) {
-      const start = line * other;
-      for (let i = 0; i < n; i++) {
-        const p = start + i * step;
-        let sum = source[p]! * w[0]!;
-        if (i >= radius && i + radius < n) {
-          for (let k = 1; k <= radius; k++) sum += w[k]! * (source[p - k * step]! + source[p + k * step]!);
-        } else {
-          for (let k = 1; k <= radius; k++) {
-            sum += w[k]! * (source[start + Math.max(0, i - k) * step]! + source[start + Math.min(n - 1, i + k) * step]!);
-          }
-        }
-        out[p] = sum;
-      }
-    }
-    return out;
-  };
-  return pass(pass(image, 1, n), n, 1);
+function deviation(field: Float32Array): number {
+  let squares = 0;
+  for (let i = 0; i < field.length; i++) squares += field[i]! * field[i]!;
+  return Math.sqrt(squares / field.length);
 }

@@ -9,6 +9,8 @@ export type Part = {
   /** x0, x1, y0, y1, z0, z1 in mm; outside it the part's distance counts as "far outside". */
   readonly bounds: readonly [number, number, number, number, number, number];
   readonly distance: Field;
+  /** A capsule's numbers (start, end minus start, 1 / length squared, radii): most parts are capsules, so slices inline them. */
+  readonly capsule?: Float64Array;
 };
 
 /** The union of its parts. */
@@ -49,11 +51,10 @@ export function ellipsoid({ centre, radii, yaw = 0, lean = [0, 0], exponent = 2 
       const u = Math.abs((dx * cos + dy * sin) / rx);
       const v = Math.abs((dy * cos - dx * sin) / ry);
       const w = Math.abs(dz / rz);
-      const norm =
-        exponent === 2
-          ? Math.sqrt(u * u + v * v + w * w)
-          : boxy(u, v, w, exponent);
-      return norm < 1e-6 ? -smallest : (norm - 1) * Math.min(smallest * 1.6, Math.sqrt(dx * dx + dy * dy + dz * dz) / norm);
+      const norm = exponent === 2 ? Math.sqrt(u * u + v * v + w * w) : boxy(u, v, w, exponent);
+      return norm < 1e-6
+        ? -smallest
+        : (norm - 1) * Math.min(smallest * 1.6, Math.sqrt(dx * dx + dy * dy + dz * dz) / norm);
     },
   };
 }
@@ -79,6 +80,7 @@ export function capsule(a: Vec, b: Vec, ra: number, rb: number): Part {
   const hi = (i: 0 | 1 | 2) => Math.max(a[i] + ra, b[i] + rb);
   return {
     bounds: [lo(0), hi(0), lo(1), hi(1), lo(2), hi(2)],
+    capsule: Float64Array.of(ax, ay, az, dx, dy, dz, inverse, ra, rb - ra),
     distance: (x, y, z) => {
       const px = x - ax;
       const py = y - ay;

@@ -41,7 +41,12 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
   const front = r.uniform(0.5, 1.3);
 
   const halfWidth = (z: number) =>
-    wide * (z > 20 ? 128 + 4 * smooth(20, 90, z) : z > -90 ? 124 + 4 * smooth(-90, 20, z) : 124 - 44 * smooth(-100, -215, z));
+    wide *
+    (z > 20
+      ? 128 + 4 * smooth(20, 90, z)
+      : z > -90
+        ? 124 + 4 * smooth(-90, 20, z)
+        : 124 - 44 * smooth(-100, -215, z));
   const halfDepth = (z: number) => deep * (z > 0 ? 84 : z > -150 ? 84 : 84 + 4 * smooth(-150, -230, z));
 
   const at: Trunk['at'] = (x, y, z, out) => {
@@ -65,9 +70,17 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     out.firm = d > 0 ? 1 : 0;
     const pelvic = smooth(-90, -170, z);
     const wall =
-      9 + 5 * pelvic + 26 * smooth(0.45, 0.95, back) + 14 * pelvic * smooth(-0.35, 0.5, back) + 34 * smooth(-150, -225, z) * smooth(0.25, 0.85, Math.abs(u / k)) * smooth(-0.8, -0.3, back);
+      9 +
+      5 * pelvic +
+      26 * smooth(0.45, 0.95, back) +
+      14 * pelvic * smooth(-0.35, 0.5, back) +
+      34 * smooth(-150, -225, z) * smooth(0.25, 0.85, Math.abs(u / k)) * smooth(-0.8, -0.3, back);
     const fat =
-      fatMm * (0.75 + 0.35 * smooth(0.2, -0.8, back) * front + 0.2 * smooth(0.2, 0.8, back) + 0.4 * pelvic * bulge) -
+      fatMm *
+        (0.75 +
+          0.35 * smooth(0.2, -0.8, back) * front +
+          0.2 * smooth(0.2, 0.8, back) +
+          0.4 * pelvic * bulge) -
       (z > 60 ? 0.3 * fatMm : 0) +
       1.5;
     // The furrow over the spinous processes.
@@ -78,17 +91,22 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
       return;
     }
     if (d > skin) out.hu = PLAIN_HU.skin;
-    else if (d > wall) {
-      const n = strands(x, y, z);
-      out.hu = PLAIN_HU.fat + 7 * n + (n > 0.72 ? 30 : 0);
-    }
+    else if (d > wall) out.hu = PLAIN_HU.fat;
     else if (d > 0) out.hu = wallHu(x, y, z, d, wall, back, pelvic);
     else inside(x, y, z, out);
     spine(x, y, z, out);
   };
 
-  function wallHu(x: number, y: number, z: number, d: number, wall: number, back: number, pelvic: number): number {
-    const muscle = hu.muscle + 6 * texture(x, y, z);
+  function wallHu(
+    x: number,
+    y: number,
+    z: number,
+    d: number,
+    wall: number,
+    back: number,
+    pelvic: number,
+  ): number {
+    const { muscle } = hu;
     if (back > 0.62 && z > -170) {
       // Paraspinal muscles with fat between them; quadratus lumborum beside them.
       const ax = Math.abs(x);
@@ -110,7 +128,9 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
       return Math.abs(plane) < 1.5 || (Math.abs(x) < 7 && back > 0.5) ? PLAIN_HU.fat + 15 : muscle;
     }
     const layer = d / wall;
-    return back > -0.6 && (Math.abs(layer - 0.36) < 0.05 || Math.abs(layer - 0.68) < 0.05) ? muscle - 95 : muscle;
+    return back > -0.6 && (Math.abs(layer - 0.36) < 0.05 || Math.abs(layer - 0.68) < 0.05)
+      ? muscle - 95
+      : muscle;
   }
 
   function ribHu(z: number, d: number, back: number): number | undefined {
@@ -133,10 +153,10 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     const spread = sq((Math.abs(x) - 66) / 92) + sq((y + 42) / (y > -42 ? 92 : 100));
     const chest = z - (lobe - 98 * spread - (y > 0 ? 0.35 * y : 0));
     out.chestMm = chest;
-    out.hu = PLAIN_HU.fat + 5 * strands(x, y, z);
+    out.hu = PLAIN_HU.fat;
     if (out.cavityMm > -2.2 && z < 60) out.hu = hu.muscle - 12; // peritoneum and transversalis
     if (chest > 0 && z > 25) {
-      const mediastinum = Math.abs(x - 6) < 26 + 6 * strands(x, y, z) && y > -48;
+      const mediastinum = Math.abs(x - 6) < 26 && y > -48;
       const front = sq((x - 12) / 42) + sq((y + 118) / 24) < 1;
       if (mediastinum || front) return;
       out.hu = PLAIN_HU.lung + 40 * smooth(-60, 30, y) + (vessels(x, y, z * 0.6) > 0.62 ? 720 : 0);
@@ -146,14 +166,15 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
       const px = Math.abs(x) - 37 - 0.06 * Math.max(0, -z) + (z < -170 ? 0.12 * (z + 170) : 0);
       const size = 17 * smooth(35, -70, z) + 3;
       const py = y - 6 + 0.14 * Math.max(0, -z - 90);
-      if (z < 35 && sq(px / size) + sq(py / (size * 1.15)) < 1) firm(out, hu.muscle + 4 * texture(x, y, z), 1);
+      if (z < 35 && sq(px / size) + sq(py / (size * 1.15)) < 1) firm(out, hu.muscle, 1);
       const crus = sq((Math.abs(x - 3) - 21) / 5.5) + sq((y + 22) / 14);
       if (z > -20 && crus < 1) firm(out, hu.muscle, 1);
     }
   }
 
   /** Lumbar lordosis, and the sacrum's backward slope. */
-  const spineY: (z: number) => number = (z) => (z > -150 ? 4 - 8 * Math.sin((z + 170) / 75) * smooth(60, -40, z) : 8 + 0.42 * (-150 - z));
+  const spineY: (z: number) => number = (z) =>
+    z > -150 ? 4 - 8 * Math.sin((z + 170) / 75) * smooth(60, -40, z) : 8 + 0.42 * (-150 - z);
 
   function spine(x: number, y: number, z: number, out: TrunkPoint): void {
     if (x < -70 || x > 70 || y < -40 || z < -245) return;
@@ -180,7 +201,8 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
       const facet = sq(ax - 17) + sq(yy - 36) < (p > 26 || p < 12 ? 64 : 16);
       const spinous = ax < 3.2 && yy > 36 && yy < 66 && p > 3 && p < 26;
       const transverse = Math.abs(yy - 27 - 0.12 * ax) < 3.6 && ax < 40 && p > 17 && p < 28;
-      if (ring || facet || spinous || transverse) firm(out, PLAIN_HU.cortical - 120 * Math.abs(texture(x * 2, y * 2, z)), 2);
+      if (ring || facet || spinous || transverse)
+        firm(out, PLAIN_HU.cortical - 120 * Math.abs(texture(x * 2, y * 2, z)), 2);
     }
   }
 
@@ -200,4 +222,3 @@ function firm(out: TrunkPoint, hu: number, firmness: 1 | 2): void {
 
 const sq = (x: number): number => x * x;
 const streaky = (hu: number, n: number): number => (n > 0.55 ? hu - 70 * (n - 0.55) * 4 : hu);
-
