@@ -22,9 +22,9 @@ export const pretraining = z
       .number()
       .min(0)
       .lt(1)
-      .default(0.6)
+      .default(0)
       .describe(
-        'largest part of an image that is hidden in random cells (Hide-and-Seek): no single place may suffice, and masked images, by which gScoreCAM scores, are known',
+        'largest part of an image that is hidden in random cells (Hide-and-Seek), so that no single place suffices; slows learning, so for long trainings only',
       ),
     learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
     weightDecay: weight().default(0.05).describe('decoupled weight decay'),
