@@ -1,0 +1,216 @@
+// How shapes stand out and what the scanner does, drawn at random over ranges wider than any modality's, as SynthSeg does
+// (Billot et al. 2023): what is learnt here must not depend on contrast, texture or resolution. Brightness is 0..1.
+// n: pixels a side. Not here: outlines (outlines.ts).
+
+import type { Random } from '../../../util/random.ts';
+import {
+  blur,
+  clamp,
+  type Field,
+  logUniform,
+  paintCoarse,
+  smoothNoise,
+  stroke,
+  type Vertex,
+  whiteField,
+} from '../draw/field.ts';
+
+/** How a shape differs from what is around it. */
+export type Look = 'mean' | 'texture' | 'edge' | 'mean and texture' | 'shading';
+export const LOOKS: readonly Look[] = ['mean', 'mean', 'texture', 'edge', 'mean and texture', 'shading'];
+
+/** A ground of one to three noise layers: from clouds to fine grain. */
+export function ground(random: Random, n: number): Field {
+  const base = random.uniform(0.2, 0.8);
+  const out = new Float32Array(n * n).fill(base);
+  const layers = random.int(1, 4);
+  for (let k = 0; k < layers; k++) {
+    const grain = logUniform(random, 0.008, 0.25) * n;
+    const lengthened = random.chance(0.3) ? random.uniform(1.5, 5) : 1;
+    const noise = smoothNoise(random, grain * lengthened, grain, random.uniform(0, Math.PI));
+    const amount = random.uniform(0.015, 0.1);
+    const layer = paintCoarse(n, n, noise, grain > 6 ? 3 : 2);
+    for (let i = 0; i < out.length; i++) out[i]! += amount * layer[i]!;
+  }
+  return out;
+}
+
+/** Lines, bars and specks that are no labelled kind. */
+export function distract(field: Field, random: Random, n: number): void {
+  const lines = random.chance(0.5) ? random.int(1, 5) : 0;
+  for (let k = 0; k < lines; k++) {
+    const at = (): Vertex => ({ x: random.uniform(-0.1, 1.1) * n, y: random.uniform(-0.1, 1.1) * n });
+    stroke(field, n, n, [at(), at()], random.uniform(0.4, 1.6) * (n / 256), random.uniform(-0.3, 0.3));
+  }
+  if (random.chance(0.3)) {
+    const angle = random.uniform(0, 2 * Math.PI);
+    const [c, s] = [Math.cos(angle), Math.sin(angle)];
+    const offset = random.uniform(0.25, 0.6) * n;
+    const soft = random.uniform(0.5, 12);
+    const amount = random.uniform(-0.3, 0.3);
+    for (let y = 0, i = 0; y < n; y++) {
+      for (let x = 0; x < n; x++, i++) {
+        const d = (x - n / 2) * c + (y - n / 2) * s - offset;
+        field[i]! += amount * clamp(d / soft + 0.5, 0, 1);
+      }
+    }
+  }
+  if (random.chance(0.3)) {
+    const specks = random.int(3, 30);
+    const amount = random.uniform(-0.35, 0.35);
+    for (let k = 0; k < specks; k++) {
+      const [x, y] = [random.int(1, n - 1), random.int(1, n - 1)];
+      for (const step of [0, 1, -1, n, -n]) field[y * n + x + step]! += amount * (step === 0 ? 1 : 0.5);
+    }
+  }
+}
+
+/** Paints a shape into the field by its look. */
+export function paintShape(field: Field, mask: Uint8Array, look: Look, random: Random, n: number): void {
+  const soft = random.chance(0.6) ? random.uniform(0.3, 0.8) : random.uniform(0.8, 2.2);
+  const cover = blur(Float32Array.from(mask), n, n, (soft * n) / 256);
+  const sign = random.chance(0.5) ? 1 : -1;
+  const delta = sign * random.uniform(0.07, 0.4);
+  const grain = logUniform(random, 0.006, 0.05) * n;
+  const noise = smoothNoise(random, grain, grain * random.uniform(0.4, 1), random.uniform(0, Math.PI));
+  const texture = random.uniform(0.05, 0.16);
+  const angle = random.uniform(0, 2 * Math.PI);
+  const [gx, gy] = [Math.cos(angle) / n, Math.sin(angle) / n];
+  const flat = look === 'texture' ? localMean(field, n) : field;
+  for (let i = 0; i < field.length; i++) {
+    const a = cover[i]!;
+    if (a <= 0.002) continue;
+    const x = i % n;
+    const y = (i / n) | 0;
+    const here = field[i]!;
+    if (look === 'mean') field[i] = here + a * delta;
+    else if (look === 'texture') field[i] = here + a * (flat[i]! + 1.4 * texture * noise(x, y) - here);
+    else if (look === 'edge') field[i] = here + 4 * a * (1 - a) * delta * 1.3;
+    else if (look === 'mean and texture') field[i] = here + a * (delta + texture * noise(x, y));
+    else field[i] = here + a * (delta + 0.9 * ((x - n / 2) * gx + (y - n / 2) * gy));
+  }
+}
+
+const localMean = (field: Field, n: number): Field => blur(field, n, n, (9 * n) / 256);
+
+type Artefact = {
+  readonly chance: number;
+  readonly apply: (field: Field, random: Random, n: number) => Field;
+};
+
+/** In the order of the physics: the field's inhomogeneity, blur, sampling, then what the receiver adds. */
+const ARTEFACTS: readonly Artefact[] = [
+  {
+    chance: 0.5, // bias field
+    apply: (field, random, n) => {
+      const noise = smoothNoise(random, n * random.uniform(0.25, 0.6));
+      const amount = random.uniform(0.05, 0.3);
+      const bias = paintCoarse(n, n, noise, 8);
+      return field.map((v, i) => v * Math.max(0.2, 1 + amount * bias[i]!));
+    },
+  },
+  {
+    chance: 0.5, // blur, sometimes along one axis more than the other
+    apply: (field, random, n) => {
+      const sigma = (logUniform(random, 0.3, 2) * n) / 256;
+      return blur(field, n, n, sigma, sigma * (random.chance(0.3) ? random.uniform(0.3, 1) : 1));
+    },
+  },
+  {
+    chance: 0.3,
+    apply: (field, random, n) => coarse(field, n, random.uniform(1.5, 4) * Math.max(1, n / 256)),
+  },
+  {
+    chance: 0.4, // speckle: multiplicative, with the grain of a beam
+    apply: (field, random, n) => {
+      const scale = n / 256;
+      const speckle = blur(
+        whiteField(random, n, n),
+        n,
+        n,
+        random.uniform(0.5, 1.6) * scale,
+        random.uniform(0.4, 1) * scale,
+      );
+      const amount = random.uniform(0.08, 0.28) * (1 + scale);
+      return field.map((v, i) => v * Math.max(0, 1 + amount * speckle[i]!));
+    },
+  },
+  {
+    chance: 0.25, // streaks
+    apply: (field, random, n) => {
+      const streaks = smoothNoise(
+        random,
+        n * 0.5,
+        n * random.uniform(0.005, 0.02),
+        random.uniform(0, Math.PI),
+      );
+      const amount = random.uniform(0.01, 0.06);
+      return field.map((v, i) => v + amount * streaks(i % n, (i / n) | 0));
+    },
+  },
+  {
+    chance: 0.8, // noise
+    apply: (field, random, n) => {
+      const white = whiteField(random, n, n);
+      const amount = random.uniform(0.005, 0.05);
+      return field.map((v, i) => v + amount * white[i]!);
+    },
+  },
+];
+
+export function scan(field: Field, random: Random, n: number): Uint8Array {
+  let out = field;
+  for (const { chance, apply } of ARTEFACTS) if (random.chance(chance)) out = apply(out, random, n);
+  return display(out, random);
+}
+
+/** Means of cells of `cell` pixels, shown as such or blended between. */
+function coarse(field: Field, n: number, cell: number): Field {
+  const m = Math.max(8, Math.round(n / cell));
+  const sums = new Float32Array(m * m);
+  const counts = new Float32Array(m * m);
+  for (let y = 0, i = 0; y < n; y++) {
+    const row = Math.floor((y * m) / n) * m;
+    for (let x = 0; x < n; x++, i++) {
+      const at = row + Math.floor((x * m) / n);
+      sums[at]! += field[i]!;
+      counts[at]! += 1;
+    }
+  }
+  const means = sums.map((s, i) => s / counts[i]!);
+  const out = new Float32Array(n * n);
+  for (let y = 0, i = 0; y < n; y++) {
+    const v = clamp(((y + 0.5) * m) / n - 0.5, 0, m - 1);
+    const j = Math.min(m - 2, Math.floor(v));
+    for (let x = 0; x < n; x++, i++) {
+      const u = clamp(((x + 0.5) * m) / n - 0.5, 0, m - 1);
+      const k = Math.min(m - 2, Math.floor(u));
+      const at = j * m + k;
+      const top = means[at]! + (u - k) * (means[at + 1]! - means[at]!);
+      const bottom = means[at + m]! + (u - k) * (means[at + m + 1]! - means[at + m]!);
+      out[i] = top + (v - j) * (bottom - top);
+    }
+  }
+  return out;
+}
+
+/** A random window over the range of brightness, gamma, and sometimes the negative. */
+function display(field: Field, random: Random): Uint8Array {
+  let [low, high] = [Infinity, -Infinity];
+  for (let i = 0; i < field.length; i += 7) {
+    low = Math.min(low, field[i]!);
+    high = Math.max(high, field[i]!);
+  }
+  const range = Math.max(1e-6, high - low);
+  const [cutLow, cutHigh] = [random.uniform(0, 0.12), random.uniform(0, 0.12)];
+  const gamma = logUniform(random, 0.6, 1.7);
+  const [black, white] = [random.uniform(0, 0.12), random.uniform(0.85, 1)];
+  const negative = random.chance(0.3);
+  const table = Uint8Array.from({ length: 1024 }, (_, k) => {
+    const v = black + (white - black) * (k / 1023) ** gamma;
+    return Math.round(255 * (negative ? 1 - v : v));
+  });
+  const scale = 1023 / (range * (1 - cutLow - cutHigh));
+  const start = low + range * cutLow;
+  return Uint8Array.from(field, (v) => table[clamp(Math.round((v - start) * scale), 0, 1023)]!);
+}
