@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, extname, join } from 'node:path';
-import { bytesOf, readSafetensors } from '@maskrank/torch/io';
+import { bytesOf, readSafetensors, type TensorArray } from '@maskrank/torch/io';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EvaluationSchema } from '../../src/evaluation/schema.ts';
 import {
@@ -94,7 +94,7 @@ async function prompted(name: string, change: (line: PromptLine) => PromptLine =
 const weightsOf = async (run: string, stage: string) =>
   (await readSafetensors(join(run, 'checkpoints', `${stage}.safetensors`))).tensors;
 /** Bit for bit; toEqual takes half a minute for the weights of a network. */
-const isSame = (a: ArrayBufferView, b: ArrayBufferView | undefined): boolean =>
+const isSame = (a: TensorArray, b: TensorArray | undefined): boolean =>
   b !== undefined && Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
 const valuesOf = async (run: string, stage: string, name: string): Promise<number[]> =>
   Array.from((await weightsOf(run, stage)).get(name)?.data as Float32Array);

@@ -111,7 +111,7 @@ it('promptToCanvas carries boxes and points to where the image lies, and back', 
   const geometry = createGeometry('longest-side', { width: 100, height: 50 }, 64);
   const box = { x0: 10, y0: 20, x1: 60, y1: 45 };
   const point = { x: 33, y: 21, label: 0 as const };
-  const moved = promptToCanvas({ boxes: [box], points: [point], source: 'file' }, geometry);
+  const moved = promptToCanvas({ boxes: [box], points: [point] }, geometry);
   expect(moved.boxes[0]?.x1).toBeCloseTo(60 * 0.64, 9);
   const [b, p] = [
     boxToOriginal(geometry, moved.boxes[0] as typeof box),
