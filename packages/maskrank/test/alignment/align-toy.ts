@@ -91,7 +91,7 @@ export type RunOptions = {
   readonly wrap?: <A extends Active>(objective: Objective<A>, sam: Sam) => Objective<A>;
 };
 
-export const trainables = (sam: Sam, config: Config['alignment']) =>
+export const trainables = (sam: Sam, config: Config['alignment']): ReturnType<typeof selectTrainable> =>
   selectTrainable(sam, config.scope === 'decoder' ? 'decoder' : 'all');
 
 const labelled = toyUnits(12).slice(8);
