@@ -338,7 +338,7 @@ function scanConvert(
     for (let x = 0; x < width; x++, i++) {
       const px = x - width / 2 + 0.5;
       const beam = (Math.atan2(px, py) / half + 1) * 0.5 * (width - 1);
-      const depth = ((Math.hypot(px, py) - inner) / (outer - inner)) * (height - 1);
+      const depth = ((Math.sqrt(px * px + py * py) - inner) / (outer - inner)) * (height - 1);
       if (beam < 0 || depth < 0 || beam >= width - 1 || depth >= height - 1) continue;
       const c = beam | 0;
       const r = depth | 0;

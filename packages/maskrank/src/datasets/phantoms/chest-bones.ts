@@ -162,7 +162,7 @@ export function paintVessels(random: Random, thorax: Thorax): void {
     }
   }
   const mesh = smoothNoise(random, random.uniform(2.2, 4) * u);
-  const meshAmount = random.chance(0.3) ? random.uniform(0.01, 0.04) : 0.006;
+  const meshAmount = random.chance(0.3) ? random.uniform(0.008, 0.024) : 0.006;
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
       const air = lungs[0][i]! | lungs[1][i]!;

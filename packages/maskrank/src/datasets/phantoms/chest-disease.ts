@@ -124,7 +124,9 @@ function paintPatch(
     for (let x = Math.max(0, Math.floor(centre.x - reach)); x < Math.min(width, centre.x + reach); x++) {
       const i = y * width + x;
       if (inside[i] !== 1) continue;
-      const r = Math.hypot((x - centre.x) / a, (y - centre.y) / b) + recipe.ragged * 0.35 * border(x, y);
+      const r =
+        Math.sqrt(((x - centre.x) / a) ** 2 + ((y - centre.y) / b) ** 2) +
+        recipe.ragged * 0.35 * border(x, y);
       if (r > 1.5) continue;
       const t =
         (1 - ramp(r, 1 - soft, 1 + soft)) * (hole > 0 ? 0.15 + 0.85 * ramp(r, hole - 0.1, hole + 0.1) : 1);

@@ -11,6 +11,7 @@ import { paintDevices, paintMarkers } from './chest-devices.ts';
 import { type Disease, diseaseWords, drawDisease, paintDisease } from './chest-disease.ts';
 import {
   blur,
+  blurWide,
   clamp,
   closedCurve,
   type Field,
@@ -229,7 +230,10 @@ function paintBody(
   const shoulderSlope = random.uniform(0.4, 1);
   const neckHalf = random.uniform(0.075, 0.12);
   // The shoulders lie above the lungs: at the apices, and where the upper lungs are widest.
-  const fallAt = (out: number) => shoulderSlope * Math.max(0, out - neckHalf) ** 1.7;
+  const fallAt = (out: number): number => {
+    const d = Math.max(0, out - neckHalf);
+    return 0.87 * shoulderSlope * d * Math.sqrt(d);
+  };
   const highest = Math.min(
     patient.apex - 0.06 - fallAt(0.55 * chestWidth),
     patient.apex + 0.04 - fallAt(0.9 * chestWidth),
@@ -274,7 +278,7 @@ function paintBody(
     const flank = bodyWidth + waist * ramp(y, 0.5, 1) + 0.6 * (1 - ramp(y, armpit - 0.34, armpit)) ** 2;
     let inside = ramp(y - top, -0.012, 0.02) * (1 - ramp(out - flank, -0.012, 0.012));
     // The neck widens into the shoulders.
-    const neck = neckHalf + 0.5 * Math.max(0, y - 0.02) ** 1.3;
+    const neck = neckHalf + 0.4 * Math.max(0, y - 0.02);
     inside = Math.max(inside, (1 - ramp(out, neck - 0.012, neck + 0.012)) * (1 - ramp(y, 0.2, 0.3)));
     const arm =
       ramp(out - flank - armGap * ramp(y, armpit - 0.3, 1), -0.01, 0.015) *
@@ -287,25 +291,25 @@ function paintBody(
     const t = 1 - ramp(Math.abs(x - 0.497), 0.012, 0.026);
     v -= trachea * t * (1 - ramp(y, 0.36, 0.44));
     if (breast > 0) {
-      const d = Math.hypot((out - 0.2) / breastSize, (y - breastY) / (breastSize * 1.15));
+      const d = length((out - 0.2) / breastSize, (y - breastY) / (breastSize * 1.15));
       v += breast * (1 - ramp(d, 0.5, 1.05)) * ramp(y, breastY - 0.15, breastY + 0.06);
     }
     if (bubble) {
-      const d = Math.hypot((x - bubble.x) / bubble.a, (y - bubble.y) / bubble.b);
+      const d = length((x - bubble.x) / bubble.a, (y - bubble.y) / bubble.b);
       if (y < bubble.y + bubble.level * bubble.b) v -= bubble.depth * (1 - ramp(d, 0.85, 1.05));
     }
-    for (const g of gas) v -= g.depth * (1 - ramp(Math.hypot(x - g.x, y - g.y) / g.r, 0.7, 1.1));
+    for (const g of gas) v -= g.depth * (1 - ramp(length(x - g.x, y - g.y) / g.r, 0.7, 1.1));
     const limb = arm * (1 - ramp(out - flank - armGap, 0.13, 0.16)) * 0.42;
     return air + inside * v + (1 - inside) * limb;
   });
 
   // Air: deepest in the middle of a lung, less behind the heart and near the rim.
-  const depth = random.uniform(0.2, 0.44);
+  const depth = random.uniform(0.18, 0.42);
   const rimSoft = random.uniform(0.5, 1.4) * u;
   const both = new Float32Array(width * height);
   for (let i = 0; i < both.length; i++) both[i] = lungs[0][i]! | lungs[1][i]!;
   const sharp = blur(both, width, height, rimSoft);
-  const wide = blur(both, width, height, 0.055 * width, 0.05 * height);
+  const wide = blurWide(both, width, height, 0.055 * width, 0.05 * height);
   const heartSoft = blur(Float32Array.from(heart), width, height, random.uniform(0.6, 1.6) * u);
   const heartDense = random.uniform(0.03, 0.13);
   const marble = smoothNoise(random, random.uniform(3, 8) * u);
@@ -328,15 +332,18 @@ function paintBody(
   return body;
 }
 
+/** Much quicker than Math.hypot, which guards against overflow. */
+const length = (x: number, y: number): number => Math.sqrt(x * x + y * y);
+
 /** Film response, local contrast, grain, collimation. */
 function expose(random: Random, dense: Field, width: number, height: number): Field {
   const u = Math.max(width, height) / 256;
   const soft = blur(dense, width, height, random.uniform(0.3, 0.9) * u);
   const local = random.uniform(0, 1.3);
-  const far = blur(soft, width, height, random.uniform(8, 22) * u);
+  const far = blurWide(soft, width, height, random.uniform(8, 22) * u);
   const black = random.uniform(-0.02, 0.1);
   const white = random.uniform(0.78, 1.05);
-  const gamma = random.uniform(0.6, 1.3);
+  const gamma = random.uniform(0.5, 1.15);
   const knee = random.uniform(0, 0.8);
   const lift = random.uniform(0, 0.08);
   const grain = random.uniform(0.003, 0.028);
