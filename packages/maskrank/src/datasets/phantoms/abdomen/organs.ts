@@ -86,12 +86,12 @@ const liver: Make = ({ patient, random: r, grain }) => {
 const spleen: Make = ({ patient, random: r, grain }) => {
   const size = r.uniform(0.85, 1.2);
   const body = ellipsoid({
-    centre: near(r, [96, 14, 58], 5),
-    radii: [32, 54 * size, 50 * size],
+    centre: near(r, [95, 14, 48], 5),
+    radii: [36, 60 * size, 56 * size],
     yaw: 0.35,
     lean: [0.1, -0.2],
   });
-  const hilum = ellipsoid({ centre: near(r, [60, -8, 58], 4), radii: [32, 38, 60], yaw: 0.3 });
+  const hilum = ellipsoid({ centre: near(r, [58, -10, 52], 4), radii: [27, 36, 58], yaw: 0.3 });
   const { spleen: base } = patient.hu;
   const moire = patient.phase === 'arterial' ? 32 : 2;
   return [

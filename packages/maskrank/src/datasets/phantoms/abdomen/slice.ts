@@ -302,7 +302,7 @@ function addTable(hu: Float32Array, n: number, { patient }: Anatomy, body: Uint8
       if (body[p] === 1) continue;
       const across = (column - patient.centre[0] * n) * mm;
       const away = Math.abs(row * mm - (bottom - (across * across) / 1500));
-      if (Math.abs(across) < 205 && away < 1.6) hu[p] = 240 - 160 * away;
+      if (Math.abs(across) < 205 && away < 0.6 * mm + 0.8) hu[p] = 260 - 160 * Math.max(0, away - 0.3 * mm);
     }
   }
 }
