@@ -14,6 +14,18 @@ export { IMPORT_FILE, ImportReportSchema } from './importers/run.ts';
 export type { Importer, ImportNote, ImportOptions } from './importers/types.ts';
 export type { Overlap } from './overlap.ts';
 export { pretrainingOverlaps } from './overlap.ts';
+export type { LanguageLine, PhantomsRequest } from './phantoms/dataset.ts';
+export {
+  drawPhantom,
+  LANGUAGE_FILE,
+  makePhantoms,
+  phantomFamily,
+  phantomPatient,
+} from './phantoms/dataset.ts';
+export { PHANTOM_FAMILIES } from './phantoms/families.ts';
+export type { MaskFacts } from './phantoms/language.ts';
+export { factQuestions, maskFacts, RULES as FACT_RULES } from './phantoms/language.ts';
+export type { PhantomFamily, PhantomImage, PhantomQuestion, QuestionKind } from './phantoms/types.ts';
 export type { CaseRecord, Dataset, DatasetClass, FileRecord, SplitName, Splits } from './schema.ts';
 export { DATASET_FILE, DatasetSchema, SPLIT_NAMES, SPLITS_FILE, SplitsSchema } from './schema.ts';
 export type { ShapeFamily, ShapePicture, ShapesRequest } from './shapes.ts';
