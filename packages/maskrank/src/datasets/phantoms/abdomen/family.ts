@@ -13,8 +13,10 @@ import { type AbdomenSlice, drawSlice } from './slice.ts';
 
 /** Shown as black and as white, HU. */
 export const WINDOW_HU = [-160, 240] as const;
-/** Patients whose anatomy is kept: pictures of one patient mostly come one after the other. */
-const KEPT_PATIENTS = 4;
+/** Patients that are kept: pictures of one patient mostly come one after the other. */
+const KEPT_PATIENTS = 3;
+/** Slices kept of a patient, about one volume: 0.25 MiB each at 256 pixels. */
+const KEPT_SLICES = 100;
 /** A picture speaks of at most this many organs in detail. */
 const MOST_NAMED = 2;
 const NOUN = 'abdominal CT image';
@@ -26,28 +28,37 @@ const PHASE_WORDS: Readonly<Record<Phase, string>> = {
   delayed: 'delayed phase',
 };
 
+/** A patient and those of its slices that were asked for. */
+type Kept = { readonly anatomy: Anatomy; readonly slices: Map<string, AbdomenSlice> };
+
 /** A family with its own memory of patients; what it draws does not depend on that memory. */
 export function makeAbdomenFamily(): PhantomFamily {
-  const kept = new Map<string, Anatomy>();
-  const anatomyOf = (patient: Random): Anatomy => {
+  const kept = new Map<string, Kept>();
+  const keptOf = (patient: Random): Kept => {
     const key = patient.fork('abdomen').getState().join(' ');
-    let anatomy = kept.get(key);
-    if (anatomy === undefined) {
-      anatomy = makeAnatomy(patient);
+    let known = kept.get(key);
+    if (known === undefined) {
+      known = { anatomy: makeAnatomy(patient), slices: new Map() };
       const oldest = kept.keys().next().value;
       if (kept.size >= KEPT_PATIENTS && oldest !== undefined) kept.delete(oldest);
-      kept.set(key, anatomy);
+      kept.set(key, known);
     }
-    return anatomy;
+    return known;
   };
   return {
     name: 'abdomen',
     modality: 'ct',
     classes: ABDOMEN_CLASSES,
     draw: (patient, picture, sizePx) => {
-      const anatomy = anatomyOf(patient);
+      const { anatomy, slices } = keptOf(patient);
       const index = picture.fork('slice').int(0, anatomy.slices);
-      return describe(anatomy, index, drawSlice(anatomy, index, sizePx), picture.fork('words'));
+      const key = `${index} ${sizePx}`;
+      let slice = slices.get(key);
+      if (slice === undefined) {
+        slice = drawSlice(anatomy, index, sizePx);
+        if (slices.size < KEPT_SLICES) slices.set(key, slice);
+      }
+      return describe(anatomy, index, slice, picture.fork('words'));
     },
   };
 }

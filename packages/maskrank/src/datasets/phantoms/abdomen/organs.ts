@@ -47,7 +47,7 @@ const bumps = (r: Random, mm: number, wavelengthMm: readonly [number, number] = 
 const halo = (patient: Patient, lean: number, fat: number): number =>
   lean + (fat - lean) * patient.visceralFat;
 
-const liver: Make = ({ patient, random: r, grain }) => {
+const liver: Make = ({ patient, random: r }) => {
   const size = r.uniform(0.92, 1.1);
   const tail = r.uniform(-35, 10);
   const parts = [
@@ -76,7 +76,7 @@ const liver: Make = ({ patient, random: r, grain }) => {
       name: 'liver',
       classId: ORGAN.liver,
       solid: [rough(whole, bumps(r, 3), 6)],
-      hu: (x, y, z) => base + 3 * grain(x, y, z),
+      hu: () => base,
       room: 'abdomen',
       insetMm: 2 + 2 * patient.visceralFat,
     },
@@ -93,13 +93,14 @@ const spleen: Make = ({ patient, random: r, grain }) => {
   });
   const hilum = ellipsoid({ centre: near(r, [58, -10, 52], 4), radii: [27, 36, 58], yaw: 0.3 });
   const { spleen: base } = patient.hu;
-  const moire = patient.phase === 'arterial' ? 32 : 2;
+  // The red pulp fills unevenly at first.
+  const arterial = patient.phase === 'arterial';
   return [
     {
       name: 'spleen',
       classId: ORGAN.spleen,
       solid: [rough(carve(body, hilum), bumps(r, 2.5), 5)],
-      hu: (x, y, z) => base + moire * Math.sin(0.22 * x + 0.3 * y + 3 * grain(x, y, z)) + 2 * grain(y, x, z),
+      hu: arterial ? (x, y, z) => base + 32 * Math.sin(0.22 * x + 0.3 * y + 3 * grain(x, y, z)) : () => base,
       room: 'abdomen',
       insetMm: 2 + 2 * patient.visceralFat,
       haloMm: 1,
@@ -229,7 +230,7 @@ const duodenum: Make = ({ patient, random: r }) => {
   ];
 };
 
-const pancreas: Make = ({ patient, random: r, grain }) => {
+const pancreas: Make = ({ patient, random: r }) => {
   const knots = path(
     r,
     [
@@ -252,7 +253,7 @@ const pancreas: Make = ({ patient, random: r, grain }) => {
       name: 'pancreas',
       classId: ORGAN.pancreas,
       solid: tube(knots, 7),
-      hu: (x, y, z) => base + fatty * lobules(x, y, z) + 3 * grain(x, y, z),
+      hu: (x, y, z) => base + fatty * lobules(x, y, z),
       room: 'abdomen',
       haloMm: halo(patient, 0.8, 3),
       bumps: bumps(r, 2.2, [11, 26]),
@@ -289,8 +290,9 @@ const kidney =
           const depth = outer.distance(x, y, z);
           const turn = Math.atan2(y - sinusAt[1], x - sinusAt[0]);
           const column = Math.sin(7 * turn + 0.12 * z + pyramids) > 0.55;
-          const inner = depth < -7 - 1.5 * grain(x, y, z) && !column;
-          return (inner ? medulla : cortex) + 4 * grain(x, y, z);
+          const uneven = grain(x, y, z);
+          const inner = depth < -7 - 1.5 * uneven && !column;
+          return (inner ? medulla : cortex) + 4 * uneven;
         },
         room: 'abdomen',
         insetMm: 2,
@@ -377,7 +379,7 @@ const esophagus: Make = ({ patient, random: r }) => [
   },
 ];
 
-const postcava: Make = ({ patient, random: r, grain }) => {
+const postcava: Make = ({ patient, random: r }) => {
   const thick = r.uniform(0.85, 1.15);
   const knots: Knot[] = [
     [-20, -26, -112, 10],
@@ -391,7 +393,7 @@ const postcava: Make = ({ patient, random: r, grain }) => {
   const hu = patient.hu.postcava;
   // Blood of the kidneys is enhanced earlier than that of the legs.
   const below = patient.phase === 'arterial' ? -30 : patient.phase === 'portal' ? -18 : 0;
-  const blood = (x: number, y: number, z: number) => hu + (z < 0 ? below : 0) + 3 * grain(x, y, z);
+  const blood = (_x: number, _y: number, z: number) => hu + (z < 0 ? below : 0);
   const iliac = (s: number): Layer => ({
     name: 'iliac vein',
     classId: 0,
@@ -430,13 +432,13 @@ const postcava: Make = ({ patient, random: r, grain }) => {
   ];
 };
 
-const aorta: Make = ({ patient, random: r, grain }) => {
+const aorta: Make = ({ patient, random: r }) => {
   const thick = r.uniform(0.85, 1.2);
   const hu = patient.hu.aorta;
   const calcified = r.chance(0.35);
   const plaques = valueNoise(r.uint32(), 8);
   const blood = (x: number, y: number, z: number, d: number) =>
-    calcified && d > -2.2 && plaques(x, y, z) > 0.45 ? 480 : hu + 3 * grain(x, y, z);
+    calcified && d > -2.2 && plaques(x, y, z) > 0.45 ? 480 : hu;
   const vessel = (name: string, knots: readonly Knot[]): Layer => ({
     name,
     classId: 0,

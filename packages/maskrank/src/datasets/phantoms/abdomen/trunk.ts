@@ -26,6 +26,8 @@ export type Trunk = {
 
 const VERTEBRA_MM = 35;
 const RIB_SPACING_MM = 27;
+/** Wall and fat are nowhere thicker. */
+const MOST_WALL_MM = 140;
 
 export function makeTrunk(patient: Patient, random: Random): Trunk {
   const { hu, subcutaneousMm: fatMm } = patient;
@@ -55,19 +57,33 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     const uu = u * u;
     const vv = v * v;
     const sum = uu + vv;
-    // Squircle of Fong (2014): between an ellipse and a rectangle.
-    const k = Math.sqrt((sum + Math.sqrt(Math.max(0, sum * sum - 0.75 * uu * vv))) / 2) * 1.0001 + 1e-6;
-    const radius = Math.sqrt(x * x + (y + 40) * (y + 40));
-    const d = radius * (1 - 1 / k);
-    if (d > 140) {
+    if (sum > 9) {
+      // Far outside; the distance need not be exact.
+      out.cavityMm = MOST_WALL_MM;
+      out.chestMm = -100;
+      out.firm = 1;
       out.body = false;
       out.hu = PLAIN_HU.air;
       return;
     }
-    const back = v / k;
+    // Squircle of Fong (2014): between an ellipse and a rectangle.
+    const k = Math.sqrt((sum + Math.sqrt(Math.max(0, sum * sum - 0.75 * uu * vv))) / 2) * 1.0001 + 1e-6;
+    const radius = Math.sqrt(x * x + (y + 40) * (y + 40));
+    const d = radius * (1 - 1 / k);
     out.cavityMm = d;
     out.chestMm = -100;
     out.firm = d > 0 ? 1 : 0;
+    out.body = d < MOST_WALL_MM;
+    if (d <= 0) {
+      inside(x, y, z, out);
+      if (y > -40) spine(x, y, z, out);
+      return;
+    }
+    if (!out.body) {
+      out.hu = PLAIN_HU.air;
+      return;
+    }
+    const back = v / k;
     const pelvic = smooth(-90, -170, z);
     const wall =
       9 +
@@ -81,7 +97,7 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
           0.35 * smooth(0.2, -0.8, back) * front +
           0.2 * smooth(0.2, 0.8, back) +
           0.4 * pelvic * bulge) -
-      (z > 60 ? 0.3 * fatMm : 0) +
+      0.3 * fatMm * smooth(20, 90, z) +
       1.5;
     // The furrow over the spinous processes.
     const skin = wall + fat - 5 * Math.exp(-(x * x) / 220) * smooth(0.5, 0.9, back);
@@ -92,8 +108,7 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     }
     if (d > skin) out.hu = PLAIN_HU.skin;
     else if (d > wall) out.hu = PLAIN_HU.fat;
-    else if (d > 0) out.hu = wallHu(x, y, z, d, wall, back, pelvic);
-    else inside(x, y, z, out);
+    else out.hu = wallHu(x, y, z, d, wall, back, pelvic);
     spine(x, y, z, out);
   };
 
@@ -149,19 +164,10 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
   }
 
   function inside(x: number, y: number, z: number, out: TrunkPoint): void {
-    const lobe = x < 0 ? domeMm.right : domeMm.left;
-    const spread = sq((Math.abs(x) - 66) / 92) + sq((y + 42) / (y > -42 ? 92 : 100));
-    const chest = z - (lobe - 98 * spread - (y > 0 ? 0.35 * y : 0));
-    out.chestMm = chest;
     out.hu = PLAIN_HU.fat;
     if (out.cavityMm > -2.2 && z < 60) out.hu = hu.muscle - 12; // peritoneum and transversalis
-    if (chest > 0 && z > 25) {
-      const mediastinum = Math.abs(x - 6) < 26 && y > -48;
-      const front = sq((x - 12) / 42) + sq((y + 118) / 24) < 1;
-      if (mediastinum || front) return;
-      out.hu = PLAIN_HU.lung + 40 * smooth(-60, 30, y) + (vessels(x, y, z * 0.6) > 0.62 ? 720 : 0);
-    } else if (chest > -3.2 && z > 25) out.hu = hu.muscle - 5; // diaphragm
-    if (z < 70) {
+    if (z > 5) chest(x, y, z, out);
+    if (z < 70 && y > -50 && x > -85 && x < 85) {
       // Psoas, and the crura of the diaphragm on both sides of the aorta.
       const px = Math.abs(x) - 37 - 0.06 * Math.max(0, -z) + (z < -170 ? 0.12 * (z + 170) : 0);
       const size = 17 * smooth(35, -70, z) + 3;
@@ -170,6 +176,20 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
       const crus = sq((Math.abs(x - 3) - 21) / 5.5) + sq((y + 22) / 14);
       if (z > -20 && crus < 1) firm(out, hu.muscle, 1);
     }
+  }
+
+  /** Lungs over the domes of the diaphragm, and the mediastinum between them. */
+  function chest(x: number, y: number, z: number, out: TrunkPoint): void {
+    const lobe = x < 0 ? domeMm.right : domeMm.left;
+    const spread = sq((Math.abs(x) - 66) / 92) + sq((y + 42) / (y > -42 ? 92 : 100));
+    const above = z - (lobe - 98 * spread - (y > 0 ? 0.35 * y : 0));
+    out.chestMm = above;
+    if (above > 0 && z > 25) {
+      const mediastinum = Math.abs(x - 6) < 26 && y > -48;
+      const front = sq((x - 12) / 42) + sq((y + 118) / 24) < 1;
+      if (mediastinum || front) return;
+      out.hu = PLAIN_HU.lung + 40 * smooth(-60, 30, y) + (vessels(x, y, z * 0.6) > 0.62 ? 720 : 0);
+    } else if (above > -3.2 && z > 25) out.hu = hu.muscle - 5; // diaphragm
   }
 
   /** Lumbar lordosis, and the sacrum's backward slope. */
