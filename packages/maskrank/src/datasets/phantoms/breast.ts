@@ -84,7 +84,7 @@ function drawBreast(patientStream: Random, random: Random, sizePx: number): Phan
   grey = degrade(random.fork('degrade'), grey, width, height, {
     coarseChance: 0.25,
     sharpenChance: 0.3,
-    blocksChance: 0.3,
+    blocksChance: 0.25,
   });
   overlays(random.fork('overlays'), grey, mask, width, height);
   const lesionMask: Mask = { width, height, data: mask };
@@ -262,14 +262,14 @@ function scan(random: Random, { width, height, unit: u, echo, loss }: Tissue): F
   const lossDb = new Float32Array(width * height);
   for (let x = 0; x < width; x++) lossDb[x] = loss[x]!;
   for (let i = width; i < lossDb.length; i++) lossDb[i] = Math.min(60, lossDb[i - width]! + loss[i]!);
-  const spread = blur(lossDb, width, height, random.uniform(1.5, 5) * u, 0);
+  const spread = blur(lossDb, width, height, random.uniform(1.5, 5) * u, 0, 1);
 
   const axial = random.uniform(0.35, 0.8) * u;
   const lateral = axial * random.uniform(1.2, 2.2);
   const widen = random.uniform(0.6, 1.8) * lateral;
   const parts = [0, 1].map(() => {
     const near = blur(whiteField(random, width, height), width, height, lateral, axial);
-    return { near, far: blur(near, width, height, widen, 0) };
+    return { near, far: blur(near, width, height, widen, 0, 1) };
   });
   const meanSquare = (f: Field) => {
     let sum = 0;

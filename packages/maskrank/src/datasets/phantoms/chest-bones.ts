@@ -163,9 +163,10 @@ export function paintVessels(random: Random, thorax: Thorax): void {
   }
   const mesh = smoothNoise(random, random.uniform(2.2, 4) * u);
   const meshAmount = random.chance(0.3) ? random.uniform(0.008, 0.024) : 0.006;
+  const [lungA, lungB] = lungs;
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
-      const air = lungs[0][i]! | lungs[1][i]!;
+      const air = lungA[i]! | lungB[i]!;
       if (air === 0) dense[i]! += 0.35 * Math.min(0.2, layer[i]!);
       else dense[i]! += Math.min(0.22, layer[i]!) + meshAmount * mesh(x, y);
     }

@@ -108,7 +108,8 @@ function drawChest(patientStream: Random, random: Random, sizePx: number): Phant
   const heartOutline = outlineHeart(shape, patient, pose);
   const heart = new Uint8Array(width * height);
   fillPolygon(heart, width, height, heartOutline);
-  for (let i = 0; i < heart.length; i++) if (lungs[0][i] || lungs[1][i]) heart[i] = 0;
+  const [lungA, lungB] = lungs;
+  for (let i = 0; i < heart.length; i++) if (lungA[i]! | lungB[i]!) heart[i] = 0;
 
   const dense = paintBody(random.fork('body'), patient, pose, lungs, heart, width, height);
   const thorax: Thorax = { width, height, unit, pose, patient, dense, lungs };
@@ -125,7 +126,7 @@ function drawChest(patientStream: Random, random: Random, sizePx: number): Phant
   });
 
   const lung = new Uint8Array(width * height);
-  for (let i = 0; i < lung.length; i++) lung[i] = (lungs[0][i]! | lungs[1][i]!) & (fluid[i]! ^ 1);
+  for (let i = 0; i < lung.length; i++) lung[i] = (lungA[i]! | lungB[i]!) & (fluid[i]! ^ 1);
   const masks = new Map<number, Mask>();
   const addMask = (id: number, data: Uint8Array) => {
     if (data.includes(1)) masks.set(id, { width, height, data });
@@ -268,49 +269,55 @@ function paintBody(
     depth: random.uniform(0.04, 0.2),
   }));
   const fatBlur = random.uniform(0.004, 0.012);
-  const body = paintCoarse(width, height, (px, py) => {
-    const [qx, qy] = [px - o.x, py - o.y];
-    const x = (qx * by - qy * bx) / det;
-    const y = (qy * ax - qx * ay) / det;
-    const out = Math.abs(x - 0.5);
-    // Shoulders fall off to the sides; below the armpit the flank, with air before the arm.
-    const top = shoulderTop + fallAt(out) + fatBlur;
-    const flank = bodyWidth + waist * ramp(y, 0.5, 1) + 0.6 * (1 - ramp(y, armpit - 0.34, armpit)) ** 2;
-    let inside = ramp(y - top, -0.012, 0.02) * (1 - ramp(out - flank, -0.012, 0.012));
-    // The neck widens into the shoulders.
-    const neck = neckHalf + 0.4 * Math.max(0, y - 0.02);
-    inside = Math.max(inside, (1 - ramp(out, neck - 0.012, neck + 0.012)) * (1 - ramp(y, 0.2, 0.3)));
-    const arm =
-      ramp(out - flank - armGap * ramp(y, armpit - 0.3, 1), -0.01, 0.015) *
-      ramp(y, armpit - 0.35, armpit - 0.1);
-    const round = 1 - 0.45 * ramp(out, 0.25 * bodyWidth, bodyWidth * 1.05) - 0.25 * (1 - ramp(y, 0, 0.22));
-    let v = 0.62 * round + mottleAmount * mottle(px, py);
-    v += abdomen * ramp(y, dome - 0.02, dome + 0.14) * (1 - 0.6 * ramp(out, 0.2, bodyWidth));
-    v += mediastinum * (1 - ramp(out, 0.045, 0.085)) * ramp(y, 0.1, 0.3);
-    v += spine * (1 - ramp(out, spineHalf * 0.8, spineHalf * 1.25));
-    const t = 1 - ramp(Math.abs(x - 0.497), 0.012, 0.026);
-    v -= trachea * t * (1 - ramp(y, 0.36, 0.44));
-    if (breast > 0) {
-      const d = length((out - 0.2) / breastSize, (y - breastY) / (breastSize * 1.15));
-      v += breast * (1 - ramp(d, 0.5, 1.05)) * ramp(y, breastY - 0.15, breastY + 0.06);
-    }
-    if (bubble) {
-      const d = length((x - bubble.x) / bubble.a, (y - bubble.y) / bubble.b);
-      if (y < bubble.y + bubble.level * bubble.b) v -= bubble.depth * (1 - ramp(d, 0.85, 1.05));
-    }
-    for (const g of gas) v -= g.depth * (1 - ramp(length(x - g.x, y - g.y) / g.r, 0.7, 1.1));
-    const limb = arm * (1 - ramp(out - flank - armGap, 0.13, 0.16)) * 0.42;
-    return air + inside * v + (1 - inside) * limb;
-  });
+  const body = paintCoarse(
+    width,
+    height,
+    (px, py) => {
+      const [qx, qy] = [px - o.x, py - o.y];
+      const x = (qx * by - qy * bx) / det;
+      const y = (qy * ax - qx * ay) / det;
+      const out = Math.abs(x - 0.5);
+      // Shoulders fall off to the sides; below the armpit the flank, with air before the arm.
+      const top = shoulderTop + fallAt(out) + fatBlur;
+      const flank = bodyWidth + waist * ramp(y, 0.5, 1) + 0.6 * (1 - ramp(y, armpit - 0.34, armpit)) ** 2;
+      let inside = ramp(y - top, -0.012, 0.02) * (1 - ramp(out - flank, -0.012, 0.012));
+      // The neck widens into the shoulders.
+      const neck = neckHalf + 0.4 * Math.max(0, y - 0.02);
+      inside = Math.max(inside, (1 - ramp(out, neck - 0.012, neck + 0.012)) * (1 - ramp(y, 0.2, 0.3)));
+      const arm =
+        ramp(out - flank - armGap * ramp(y, armpit - 0.3, 1), -0.01, 0.015) *
+        ramp(y, armpit - 0.35, armpit - 0.1);
+      const round = 1 - 0.45 * ramp(out, 0.25 * bodyWidth, bodyWidth * 1.05) - 0.25 * (1 - ramp(y, 0, 0.22));
+      let v = 0.62 * round + mottleAmount * mottle(px, py);
+      v += abdomen * ramp(y, dome - 0.02, dome + 0.14) * (1 - 0.6 * ramp(out, 0.2, bodyWidth));
+      v += mediastinum * (1 - ramp(out, 0.045, 0.085)) * ramp(y, 0.1, 0.3);
+      v += spine * (1 - ramp(out, spineHalf * 0.8, spineHalf * 1.25));
+      const t = 1 - ramp(Math.abs(x - 0.497), 0.012, 0.026);
+      v -= trachea * t * (1 - ramp(y, 0.36, 0.44));
+      if (breast > 0) {
+        const d = length((out - 0.2) / breastSize, (y - breastY) / (breastSize * 1.15));
+        v += breast * (1 - ramp(d, 0.5, 1.05)) * ramp(y, breastY - 0.15, breastY + 0.06);
+      }
+      if (bubble) {
+        const d = length((x - bubble.x) / bubble.a, (y - bubble.y) / bubble.b);
+        if (y < bubble.y + bubble.level * bubble.b) v -= bubble.depth * (1 - ramp(d, 0.85, 1.05));
+      }
+      for (const g of gas) v -= g.depth * (1 - ramp(length(x - g.x, y - g.y) / g.r, 0.7, 1.1));
+      const limb = arm * (1 - ramp(out - flank - armGap, 0.13, 0.16)) * 0.42;
+      return air + inside * v + (1 - inside) * limb;
+    },
+    3,
+  );
 
   // Air: deepest in the middle of a lung, less behind the heart and near the rim.
   const depth = random.uniform(0.18, 0.42);
   const rimSoft = random.uniform(0.5, 1.4) * u;
   const both = new Float32Array(width * height);
-  for (let i = 0; i < both.length; i++) both[i] = lungs[0][i]! | lungs[1][i]!;
+  const [lungA, lungB] = lungs;
+  for (let i = 0; i < both.length; i++) both[i] = lungA[i]! | lungB[i]!;
   const sharp = blur(both, width, height, rimSoft);
   const wide = blurWide(both, width, height, 0.055 * width, 0.05 * height);
-  const heartSoft = blur(Float32Array.from(heart), width, height, random.uniform(0.6, 1.6) * u);
+  const heartSoft = blur(new Float32Array(heart), width, height, random.uniform(0.6, 1.6) * u);
   const heartDense = random.uniform(0.03, 0.13);
   const marble = smoothNoise(random, random.uniform(3, 8) * u);
   const marbleAmount = random.uniform(0.004, 0.018);

@@ -63,10 +63,12 @@ function coarsen(field: Field, width: number, height: number, factor: number): F
 }
 
 /** Orthonormal DCT-II of eight values: row k holds frequency k. */
-const DCT = Float64Array.from({ length: 64 }, (_, i) => {
+const FORWARD = Float64Array.from({ length: 64 }, (_, i) => {
   const k = i >> 3;
   return (k === 0 ? Math.SQRT1_2 : 1) * 0.5 * Math.cos(((2 * (i & 7) + 1) * k * Math.PI) / 16);
 });
+
+const INVERSE = FORWARD.map((_, i) => FORWARD[(i & 7) * 8 + (i >> 3)]!);
 
 /** Rounds the frequencies of every whole 8x8 block to multiples that grow with frequency. */
 function blockArtefacts(field: Field, width: number, height: number, step: number): void {
@@ -76,24 +78,31 @@ function blockArtefacts(field: Field, width: number, height: number, step: numbe
   for (let y = 0; y + 8 <= height; y += 8) {
     for (let x = 0; x + 8 <= width; x += 8) {
       for (let i = 0; i < 64; i++) block[i] = field[(y + (i >> 3)) * width + x + (i & 7)]!;
-      transform(block, half, false);
-      transform(half, block, false);
+      transform(block, half, FORWARD);
+      transform(half, block, FORWARD);
       for (let i = 0; i < 64; i++) block[i] = Math.round(block[i]! / steps[i]!) * steps[i]!;
-      transform(block, half, true);
-      transform(half, block, true);
+      transform(block, half, INVERSE);
+      transform(half, block, INVERSE);
       for (let i = 0; i < 64; i++) field[(y + (i >> 3)) * width + x + (i & 7)] = block[i]!;
     }
   }
 }
 
-/** DCT of the rows, written transposed: twice gives both axes. */
-function transform(from: Float64Array, to: Float64Array, inverse: boolean): void {
-  for (let r = 0; r < 8; r++) {
-    for (let k = 0; k < 8; k++) {
-      let sum = 0;
-      for (let n = 0; n < 8; n++) sum += from[r * 8 + n]! * (inverse ? DCT[n * 8 + k]! : DCT[k * 8 + n]!);
-      to[k * 8 + r] = sum;
-    }
+/** Products of the rows with a table's rows, written transposed: twice gives both axes. */
+function transform(from: Float64Array, to: Float64Array, table: Float64Array): void {
+  for (let r = 0; r < 64; r += 8) {
+    const [a, b, c, d] = [from[r]!, from[r + 1]!, from[r + 2]!, from[r + 3]!];
+    const [e, f, g, h] = [from[r + 4]!, from[r + 5]!, from[r + 6]!, from[r + 7]!];
+    for (let k = 0, out = r >> 3; k < 64; k += 8, out += 8)
+      to[out] =
+        a * table[k]! +
+        b * table[k + 1]! +
+        c * table[k + 2]! +
+        d * table[k + 3]! +
+        e * table[k + 4]! +
+        f * table[k + 5]! +
+        g * table[k + 6]! +
+        h * table[k + 7]!;
   }
 }
 
