@@ -7,14 +7,14 @@ import { defineVerb } from '../verb.ts';
 export const datasetPhantom = defineVerb({
   name: 'dataset phantom',
   summary: 'make a dataset of phantoms: anatomy and scanner drawn by seed, with masks and words',
-  details: `FAMILY is breast (ultrasound) or chest (X-ray). Captions, questions and answers stand in DATASET/language.jsonl.
+  details: `FAMILY is breast (ultrasound), chest (X-ray), abdomen (CT slices) or mixed (random shapes). Captions, questions and answers stand in DATASET/language.jsonl.
 Phantoms are drawn, not measured: they are for pretraining, tests and trying things out, and prove nothing about patients.
 Equal seeds give equal bytes.`,
   examples: [
     ['maskrank dataset phantom breast --cases 400 --seed 7 --out data/phantoms', '400 pictures with masks'],
     ['maskrank dataset phantom chest --classes lung --cases 400 --out data/lungs', 'lungs alone'],
   ],
-  args: { family: { name: 'FAMILY', describe: 'breast or chest' } },
+  args: { family: { name: 'FAMILY', describe: 'breast, chest, abdomen or mixed' } },
   options: {
     out: { value: 'DATASET', describe: 'folder of the dataset: new or empty', required: true },
     cases: { value: 'NUMBER', describe: 'pictures; default 200', parse: wholeNumber(1) },

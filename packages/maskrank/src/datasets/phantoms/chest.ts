@@ -317,7 +317,7 @@ function paintBody(
   for (let i = 0; i < both.length; i++) both[i] = lungA[i]! | lungB[i]!;
   const sharp = blur(both, width, height, rimSoft);
   const wide = blurWide(both, width, height, 0.055 * width, 0.05 * height);
-  const heartSoft = blur(new Float32Array(heart), width, height, random.uniform(0.6, 1.6) * u);
+  const heartSoft = blur(new Float32Array(heart), width, height, random.uniform(0.6, 1.6) * u, undefined, 1);
   const heartDense = random.uniform(0.03, 0.13);
   const marble = smoothNoise(random, random.uniform(3, 8) * u);
   const marbleAmount = random.uniform(0.004, 0.018);

@@ -8,9 +8,17 @@ import {
   makePhantoms,
   phantomFamily,
 } from '../../../src/datasets/phantoms/dataset.ts';
+import { PHANTOM_FAMILIES } from '../../../src/datasets/phantoms/families.ts';
 import { messageOf, scratch } from '../tree.ts';
 
 describe('makePhantoms', () => {
+  it.each(PHANTOM_FAMILIES.map(({ name }) => name))('%s: the folder verifies', async (family) => {
+    const dir = join(scratch(), family);
+    await makePhantoms({ family, cases: 4, seed: 2, out: dir, sizePx: 96 });
+    const report = await verifyDataset(dir);
+    expect(report.findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+  });
+
   it('writes a dataset that verifies, with words for every case, masks as drawn', async () => {
     const dir = join(await scratch(), 'chest');
     const { dataset, hash } = await makePhantoms({
