@@ -67,31 +67,60 @@ export function distract(field: Field, random: Random, n: number): void {
 
 /** Paints a shape into the field by its look. */
 export function paintShape(field: Field, mask: Uint8Array, look: Look, random: Random, n: number): void {
-  const soft = random.chance(0.6) ? random.uniform(0.3, 0.8) : random.uniform(0.8, 2.2);
-  const cover = blur(Float32Array.from(mask), n, n, (soft * n) / 256);
+  const soft = ((random.chance(0.6) ? random.uniform(0.3, 0.8) : random.uniform(0.8, 2.2)) * n) / 256;
   const sign = random.chance(0.5) ? 1 : -1;
-  const delta = sign * random.uniform(0.07, 0.4);
+  const delta = sign * random.uniform(0.1, 0.4);
   const grain = logUniform(random, 0.006, 0.05) * n;
   const noise = smoothNoise(random, grain, grain * random.uniform(0.4, 1), random.uniform(0, Math.PI));
-  const texture = random.uniform(0.05, 0.16);
+  const texture = random.uniform(0.06, 0.16);
   const angle = random.uniform(0, 2 * Math.PI);
   const [gx, gy] = [Math.cos(angle) / n, Math.sin(angle) / n];
-  const flat = look === 'texture' ? localMean(field, n) : field;
-  for (let i = 0; i < field.length; i++) {
-    const a = cover[i]!;
-    if (a <= 0.002) continue;
-    const x = i % n;
-    const y = (i / n) | 0;
-    const here = field[i]!;
-    if (look === 'mean') field[i] = here + a * delta;
-    else if (look === 'texture') field[i] = here + a * (flat[i]! + 1.4 * texture * noise(x, y) - here);
-    else if (look === 'edge') field[i] = here + 4 * a * (1 - a) * delta * 1.3;
-    else if (look === 'mean and texture') field[i] = here + a * (delta + texture * noise(x, y));
-    else field[i] = here + a * (delta + 0.9 * ((x - n / 2) * gx + (y - n / 2) * gy));
+  // Only the window that the shape's soft edge reaches is touched.
+  const { x0, y0, x1, y1 } = windowOf(mask, n, Math.ceil(4 * soft) + 2);
+  const [width, height] = [x1 - x0, y1 - y0];
+  const cover = new Float32Array(width * height);
+  const around = new Float32Array(width * height);
+  for (let y = 0, c = 0; y < height; y++) {
+    for (let x = 0, i = (y + y0) * n + x0; x < width; x++, i++, c++) {
+      cover[c] = mask[i]!;
+      around[c] = field[i]!;
+    }
+  }
+  const alpha = blur(cover, width, height, soft);
+  // A texture with the brightness of what it replaces.
+  const flat = look === 'texture' ? blur(around, width, height, (9 * n) / 256) : around;
+  for (let y = y0, c = 0; y < y1; y++) {
+    for (let x = x0, i = y * n + x0; x < x1; x++, i++, c++) {
+      const a = alpha[c]!;
+      if (a <= 0.002) continue;
+      const here = field[i]!;
+      if (look === 'mean') field[i] = here + a * delta;
+      else if (look === 'texture') field[i] = here + a * (flat[c]! + 1.4 * texture * noise(x, y) - here);
+      else if (look === 'edge') field[i] = here + 4 * a * (1 - a) * delta * 1.3;
+      else if (look === 'mean and texture') field[i] = here + a * (delta + texture * noise(x, y));
+      else field[i] = here + a * (delta + 0.9 * ((x - n / 2) * gx + (y - n / 2) * gy));
+    }
   }
 }
 
-const localMean = (field: Field, n: number): Field => blur(field, n, n, (9 * n) / 256);
+/** The mask's box with a margin, inside the image; x1 and y1 are exclusive. */
+function windowOf(mask: Uint8Array, n: number, margin: number) {
+  let [x0, y0, x1, y1] = [n, n, 0, 0];
+  for (let y = 0; y < n; y++) {
+    const first = mask.subarray(y * n, (y + 1) * n).indexOf(1);
+    if (first < 0) continue;
+    x0 = Math.min(x0, first);
+    x1 = Math.max(x1, mask.subarray(y * n, (y + 1) * n).lastIndexOf(1) + 1);
+    y0 = Math.min(y0, y);
+    y1 = y + 1;
+  }
+  return {
+    x0: Math.max(0, x0 - margin),
+    y0: Math.max(0, y0 - margin),
+    x1: Math.min(n, x1 + margin),
+    y1: Math.min(n, y1 + margin),
+  };
+}
 
 type Artefact = {
   readonly chance: number;
@@ -212,5 +241,10 @@ function display(field: Field, random: Random): Uint8Array {
   });
   const scale = 1023 / (range * (1 - cutLow - cutHigh));
   const start = low + range * cutLow;
-  return Uint8Array.from(field, (v) => table[clamp(Math.round((v - start) * scale), 0, 1023)]!);
+  const out = new Uint8Array(field.length);
+  for (let i = 0; i < out.length; i++) {
+    const k = Math.round((field[i]! - start) * scale);
+    out[i] = table[k < 0 ? 0 : k > 1023 ? 1023 : k]!;
+  }
+  return out;
 }
