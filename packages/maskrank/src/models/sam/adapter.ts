@@ -8,20 +8,21 @@ import { rows } from './layers.ts';
 
 const { init } = nn;
 const im2col = op('aten::im2col');
+const col2im = op('aten::col2im');
+
+/** One image through a large network: rearranging the weights for oneDNN costs more than the product with these few places. */
+const weightsOutweigh = (places: number, channels: number): boolean => 4 * places < channels;
 
 class AdapterConv extends nn.Conv2d {
   override resetParameters(generator: Generator): void {
     init.kaimingNormal_(this.weight, { mode: 'fanOut', generator });
   }
 
-  /**
-   * x [B, C, H, W] -> [B, C, H / 2, W / 2]. Where the weights outweigh the places (one image through a large network) the
-   * convolution is one product of matrices on gathered neighbourhoods: oneDNN would first rearrange the weights.
-   */
+  /** x [B, C, H, W] -> [B, C, H / 2, W / 2]; as one product of matrices on gathered neighbourhoods where the weights outweigh. */
   override forward(x: Tensor): Tensor {
     const [b, c, h, w] = x.shape as [number, number, number, number];
     const places = (b * h * w) / 4;
-    if (4 * places >= c) return super.forward(x);
+    if (!weightsOutweigh(places, c)) return super.forward(x);
     const around = im2col(x, [3, 3], [1, 1], [1, 1], [2, 2]).transpose(1, 2); // [B, places, 9 C]
     const y = rows(around, this.weight.flatten(1), null); // [B, places, C]
     return y.view([b, h / 2, w / 2, c]).permute([0, 3, 1, 2]);
@@ -30,6 +31,14 @@ class AdapterConv extends nn.Conv2d {
 class AdapterConvTranspose extends nn.ConvTranspose2d {
   override resetParameters(generator: Generator): void {
     init.kaimingNormal_(this.weight, { mode: 'fanOut', generator });
+  }
+
+  /** x [B, C, H, W] -> [B, C, 2 H, 2 W]; as one product of matrices, its parts added up, where the weights outweigh. */
+  override forward(x: Tensor): Tensor {
+    const [b, c, h, w] = x.shape as [number, number, number, number];
+    if (!weightsOutweigh(b * h * w, c)) return super.forward(x);
+    const parts = this.weight.flatten(1).t().matmul(x.flatten(2)); // [B, 16 C, H W]
+    return col2im(parts, [2 * h, 2 * w], [4, 4], [1, 1], [1, 1], [2, 2]);
   }
 }
 
