@@ -9,7 +9,7 @@ import { defineVerb } from '../verb.ts';
 const DEMO_CONFIG = {
   prompts: { unlabelled: 'oracle-box', test: 'oracle-box', points: 0 },
   training: {
-    steps: 200,
+    steps: 160,
     batchSize: 8,
     learningRate: 1e-3,
     schedule: 'cosine',
@@ -17,8 +17,8 @@ const DEMO_CONFIG = {
     checkpointEverySteps: 40,
   },
   alignment: {
-    steps: 90,
-    refresh: { everySteps: 30 },
+    steps: 72,
+    refresh: { everySteps: 24 },
     learningRate: 2e-4,
     checkpointEverySteps: 30,
     alarms: { action: 'warn' },

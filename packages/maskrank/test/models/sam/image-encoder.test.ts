@@ -1,7 +1,7 @@
 import { Generator, grad, memory, nn, randn, type Tensor, tidy, zeros } from '@maskrank/torch';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Adapter } from '../../../src/models/sam/adapter.ts';
+import { Adapter } from '../../../src/models/sam/adapter.ts';
 import { Attention } from '../../../src/models/sam/attention.ts';
 import type { Block } from '../../../src/models/sam/image-encoder.ts';
 import { joinGroups, partition, unpartition, windowGroups } from '../../../src/models/sam/windows.ts';
@@ -113,6 +113,20 @@ describe('image encoder', () => {
       expect(up.forward(small).shape).toEqual([1, 16, 4, 4]);
     });
     sam.dispose();
+  });
+
+  it('adapters give one image alone, by products of matrices, what it gets in a batch, and the same gradients', () => {
+    tidy(() => {
+      const adapter = nn.initialise(new Adapter(64), Generator.seeded(3));
+      const batch = randn([16, 4, 4, 64], { generator: Generator.seeded(4) });
+      const parameters = [...adapter.parameters()];
+      const all = adapter.forward(batch).slice(0, 5, 6);
+      const alone = adapter.forward(batch.slice(0, 5, 6));
+      expect(distance(all, alone)).toBeLessThan(1e-5);
+      const [first, second] = [all, alone].map((y) => grad([y.mul(y).mul(y).sum()], parameters));
+      for (const [i, g] of (first as Tensor[]).entries())
+        expect(distance(g, second?.[i] as Tensor)).toBeLessThan(1e-3 * (1 + g.abs().amax().item()));
+    });
   });
 
   it('gives the same whether windows are exact or padded, and 0 switches adapters off', () => {
