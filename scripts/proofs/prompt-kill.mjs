@@ -2,10 +2,10 @@
 // in two parts that work side by side and are killed independently. No line is there twice, none is missing.
 //   npm run prove -- prompt-kill [KILLS]     kills for each way, default 25
 
-import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { killableProgram, uniform } from '../lib/kill.mjs';
 
 const CONFIG = {
   threads: 1,
@@ -15,46 +15,15 @@ const CONFIG = {
   saliency: { k: 24, batch: 8 },
 };
 
-/** A small generator with a fixed seed, so that a failing proof can be repeated. */
-function uniform(seed) {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 export const proof = {
   about:
     'kills prompting with SIGKILL at random moments, whole and in parts; the file is the same byte for byte',
   minutes: 6,
   run: async ({ root, args, log }) => {
     const kills = Number(args[0] ?? 25);
-    const program = join(root, 'packages/maskrank/dist/cli/main.js');
     const dir = mkdtempSync(join(tmpdir(), 'maskrank-prompt-kill-'));
     const at = (name) => join(dir, name);
-    const cli = (...argv) => {
-      const { status, stderr } = spawnSync(process.execPath, [program, ...argv], { encoding: 'utf8' });
-      if (status !== 0) throw new Error(`maskrank ${argv.join(' ')} ended with ${status}: ${stderr}`);
-    };
-    /** Runs a command and kills it after `ms`; true when it had ended by itself. */
-    const killedAfter = (ms, ...argv) =>
-      new Promise((resolve, reject) => {
-        const child = spawn(process.execPath, [program, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] });
-        let stderr = '';
-        child.stderr.on('data', (chunk) => {
-          stderr += chunk;
-        });
-        const timer = setTimeout(() => child.kill('SIGKILL'), ms);
-        child.on('exit', (code, signal) => {
-          clearTimeout(timer);
-          if (signal === 'SIGKILL') resolve(false);
-          else if (code === 0) resolve(true);
-          else reject(new Error(`maskrank ${argv.join(' ')} ended with ${code}: ${stderr}`));
-        });
-      });
+    const { cli, killedAfter } = killableProgram(root);
     const bytes = (run) => readFileSync(join(run, 'prompts.jsonl'), 'utf8');
     /** Parts, locks and torn temporary files that should be gone. */
     const leftovers = (run) => readdirSync(run).filter((name) => /shard|\.lock|\.takeover|\.tmp$/.test(name));
