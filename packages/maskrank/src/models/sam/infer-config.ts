@@ -2,29 +2,29 @@
 // Not here: loading (checkpoint.ts).
 
 import { type CheckpointShapes, countOf, type ReadSize, shapeReader } from '../checkpoint-shapes.ts';
+import { hasConvolutionStem, inferConvolutionStem } from '../convolution-stem.ts';
 import { type DecoderConfig, type ImageEncoderConfig, SAM_CONFIGS, type SamConfig } from './config.ts';
 
-const stemOf = (shapes: CheckpointShapes): ImageEncoderConfig['stem'] =>
-  shapes.has('image_encoder.patch_embed.0.weight') ? 'convolutions' : 'patch';
+const STEM = 'image_encoder.patch_embed';
 
-/** How many convolutions of the stem halve the map (and change its channels), and how many keep it. */
-function stemConvolutions(shapes: CheckpointShapes): { halving: number; keeping: number } {
-  const all = [...shapes].filter(
-    ([key, { shape }]) => key.startsWith('image_encoder.patch_embed.') && shape.length === 4,
-  );
-  const keeping = all.filter(([, { shape }]) => shape[0] === shape[1]).length;
-  return { halving: all.length - keeping, keeping };
-}
-
-function inferPatch(shapes: CheckpointShapes, size: ReadSize) {
-  const stem = 'image_encoder.patch_embed';
-  if (stemOf(shapes) === 'patch') {
-    return { patchSize: size(`${stem}.proj.weight`, 2), inChannels: size(`${stem}.proj.weight`, 1) };
+/** What the stem's tensors tell. */
+function inferStem(
+  shapes: CheckpointShapes,
+  size: ReadSize,
+): Pick<SamConfig, 'patchSize' | 'inChannels'> & Pick<ImageEncoderConfig, 'stem' | 'stemDepth'> {
+  if (hasConvolutionStem(shapes, STEM)) {
+    const inChannels = size(`${STEM}.0.weight`, 1);
+    return { stem: 'convolutions', inChannels, ...inferConvolutionStem(shapes, STEM) };
   }
-  return { patchSize: 2 ** stemConvolutions(shapes).halving, inChannels: size(`${stem}.0.weight`, 1) };
+  const [inChannels, patchSize] = [1, 2].map((dim) => size(`${STEM}.proj.weight`, dim)) as [number, number];
+  return { stem: 'patch', stemDepth: 1, inChannels, patchSize };
 }
 
-function inferEncoder(shapes: CheckpointShapes, size: ReadSize, grid: number): ImageEncoderConfig {
+function inferEncoder(
+  shapes: CheckpointShapes,
+  size: ReadSize,
+  grid: number,
+): Omit<ImageEncoderConfig, 'stem' | 'stemDepth'> {
   const blocks = 'image_encoder.blocks';
   const dim = size('image_encoder.pos_embed', 3);
   const depth = countOf(shapes, blocks);
@@ -42,9 +42,6 @@ function inferEncoder(shapes: CheckpointShapes, size: ReadSize, grid: number): I
     absolutePositions: true,
     relativePositions: true,
     adapters: shapes.has(`${blocks}.0.Adapter.norm.weight`),
-    stem: stemOf(shapes),
-    // The last three sizes have the same number of convolutions.
-    stemDepth: stemOf(shapes) === 'patch' ? 1 : 1 + stemConvolutions(shapes).keeping / 3,
     loraRank: shapes.get(`${blocks}.0.attn.lora.q.a`)?.shape[0] ?? 0,
   };
 }
@@ -67,9 +64,9 @@ const SAME_BACKBONE = ['dim', 'depth', 'heads', 'adapters'] as const;
 /** The configuration that fits these tensors. `source` opens the message of an error. */
 export function inferSamConfig(shapes: CheckpointShapes, source: string): SamConfig {
   const { size } = shapeReader(shapes, { who: 'inferSamConfig', source, family: 'SAM or SAM-Med2D' });
-  const { patchSize, inChannels } = inferPatch(shapes, size);
+  const { patchSize, inChannels, stem, stemDepth } = inferStem(shapes, size);
   const grid = size('image_encoder.pos_embed', 1);
-  const encoder = inferEncoder(shapes, size, grid);
+  const encoder = { ...inferEncoder(shapes, size, grid), stem, stemDepth };
   const decoder = inferDecoder(shapes, size);
   const sizes = {
     imageSize: grid * patchSize,

@@ -1,6 +1,7 @@
 // Names and shapes of a SAM's state dict from its configuration alone: no engine, no memory. A file can be compared with a model
 // of 640 million numbers before anything is built. Kept equal to the modules by a test.
 
+import { convolutionStemEntries } from '../convolution-stem.ts';
 import { conv, type Entry, linear, norm, type Shape, times, under } from '../state-entries.ts';
 import { type DecoderConfig, gridSize, type SamConfig } from './config.ts';
 import { highResChannels } from './high-res.ts';
@@ -10,21 +11,10 @@ const biasedConv = (name: string, from: number, to: number, side: number): Entry
   [`${name}.bias`, [to]],
 ];
 
-function stem({ patchSize, inChannels, encoder: { stem: kind, stemDepth, dim } }: SamConfig): Entry[] {
-  if (kind === 'patch') return biasedConv('proj', inChannels, dim, patchSize);
-  const count = Math.log2(patchSize);
-  const convolutions = Array.from({ length: count }, (_, i) => {
-    const to = dim / 2 ** (count - 1 - i);
-    const from = i === 0 ? inChannels : to / 2;
-    // The last three sizes have further convolutions that keep the size.
-    const depth = i < count - 3 ? 1 : stemDepth;
-    return Array.from({ length: depth }, (_, k) => [k === 0 ? from : to, to] as const);
-  }).flat();
-  return convolutions.flatMap(([from, to], i) => [
-    ...conv(`${3 * i}`, from, to, 3),
-    ...norm(`${3 * i + 1}`, to),
-  ]);
-}
+const stem = ({ patchSize, inChannels, encoder: { stem: kind, stemDepth, dim } }: SamConfig): Entry[] =>
+  kind === 'patch'
+    ? biasedConv('proj', inChannels, dim, patchSize)
+    : convolutionStemEntries({ patchSize, inChannels, dim, stemDepth });
 
 function block(config: SamConfig, i: number): Entry[] {
   const { dim, heads, mlpRatio, windowSize, globalBlocks, ...e } = config.encoder;
