@@ -4,9 +4,9 @@
 
 import { z } from 'zod';
 import { alignment, scoring } from './config/alignment.ts';
+import { clipPretraining } from './config/clip-pretraining.ts';
 import { evaluation } from './config/evaluation.ts';
 import { data, model, prompts } from './config/inputs.ts';
-import { pretraining } from './config/pretraining.ts';
 import { clip, crf, regions, saliency, text } from './config/prompting.ts';
 import { training } from './config/training.ts';
 
@@ -37,7 +37,7 @@ export const configSchema = z
     crf: crf.prefault({}),
     regions: regions.prefault({}),
     text: text.prefault({}),
-    pretraining: pretraining.prefault({}),
+    clipPretraining: clipPretraining.prefault({}),
     training: training.prefault({}),
     alignment: alignment.prefault({}),
     scoring: scoring.prefault({}),

@@ -21,7 +21,7 @@ const train = (out: string, ...more: string[]) =>
 
 beforeAll(async () => {
   const settings = { steps: 4, batchSize: 4, checkpointEverySteps: 1, logEverySteps: 1, warmUpSteps: 1 };
-  writeFileSync(config, JSON.stringify({ pretraining: settings }));
+  writeFileSync(config, JSON.stringify({ clipPretraining: settings }));
   for (const argv of [
     ['dataset', 'sample', 'breast', '--cases', '30', '--size', '64', '--seed', '3', '--out', data],
     ['dataset', 'split', data, '--seed', '1', '--empty-cases', 'keep', '--replace'],
@@ -48,7 +48,7 @@ describe('pretrain clip', () => {
     const before = sha(file('a'));
     expect((await train(file('a'))).stdout).toMatch(/was trained already/);
     expect(sha(file('a'))).toBe(before);
-    const other = await train(file('a'), '--pretraining.batch-size', '2');
+    const other = await train(file('a'), '--clip-pretraining.batch-size', '2');
     expect([other.code, other.stderr]).toEqual([3, expect.stringMatching(/--restart/)]);
   });
 

@@ -1,4 +1,4 @@
-// `maskrank pretrain clip`: a small CLIP from image-level labels. Not here: how (pipeline/pretrain-clip.ts).
+// `maskrank pretrain clip`: a small CLIP from image-level labels. Not here: how (pipeline/pretrain/clip.ts).
 
 import { labelledBars } from '../labelled-bars.ts';
 import { words } from '../option-values.ts';
@@ -24,14 +24,14 @@ goes on there, to the same weights as an uninterrupted training.`,
     tags: { value: 'LIST', describe: 'tags of the cases that texts tell; default pathology', parse: words },
     restart: { describe: 'discard what was trained and begin anew' },
   },
-  sections: ['data', 'pretraining'],
+  sections: ['data', 'clipPretraining'],
   shortcuts: {
-    steps: 'pretraining.steps',
-    epochs: 'pretraining.epochs',
-    'batch-size': 'pretraining.batchSize',
+    steps: 'clipPretraining.steps',
+    epochs: 'clipPretraining.epochs',
+    'batch-size': 'clipPretraining.batchSize',
   },
   run: async ({ args, options, config, command, progress, signal, out, warn }) => {
-    const { pretrainClipJob } = await import('../../pipeline/pretrain-clip.ts');
+    const { pretrainClipJob } = await import('../../pipeline/pretrain/clip.ts');
     const bars = labelledBars(progress, (label) => (label === 'training' ? 'steps' : 'images'));
     const result = await pretrainClipJob({
       datasets: args.datasets,

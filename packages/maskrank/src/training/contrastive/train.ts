@@ -17,13 +17,16 @@ export type PretrainOptions = {
   readonly tokenizer: WordPiece;
   readonly images: readonly FactImage[];
   readonly batch: PairBatchOptions;
-  readonly config: Config['pretraining'];
+  readonly config: Config['clipPretraining'];
   readonly seed: number;
   readonly loop: Pick<LoopOptions, 'statePath' | 'header' | 'rerun' | 'metrics' | 'signal' | 'onProgress'>;
 };
 
 /** Optimiser steps of a training on so many images. */
-export function pretrainSteps({ steps, epochs, batchSize }: Config['pretraining'], images: number): number {
+export function pretrainSteps(
+  { steps, epochs, batchSize }: Config['clipPretraining'],
+  images: number,
+): number {
   return steps ?? epochs * Math.max(1, Math.ceil(images / batchSize));
 }
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { count, countFrom1, rate, weight } from './ranges.ts';
 import { augmentation } from './training.ts';
 
-export const pretraining = z
+export const clipPretraining = z
   .strictObject({
     model: z
       .enum(['biomedclip-nano', 'biomedclip-tiny'])

@@ -1,0 +1,180 @@
+// The job of `maskrank pretrain clip`: a small CLIP from the training splits' image-level labels, to one file. Labelled and
+// unlabelled cases are used alike; masks are never opened. Validation cases only tell how well texts are told apart.
+// Not here: lock, state and metrics (frame.ts).
+
+import { fromTypedArray, Generator, noGrad, tidy } from '@maskrank/torch';
+import { DataError } from '@maskrank/torch/errors';
+import type { OpenDataset } from '../../datasets/cases.ts';
+import { fileHash } from '../../datasets/hash.ts';
+import { resize } from '../../imaging/resample.ts';
+import {
+  type Clip,
+  clipConfig,
+  clipInput,
+  createClip,
+  embedTexts,
+  saveClip,
+  WordPiece,
+} from '../../models/clip/index.ts';
+import { headerToMetadata } from '../../run/header.ts';
+import { safePoint } from '../../run/interrupt.ts';
+import type { FactImage } from '../../training/contrastive/batch.ts';
+import { factsOf, type ImageFacts } from '../../training/contrastive/facts.ts';
+import { areaUnderRoc } from '../../training/contrastive/judge.ts';
+import { allTexts } from '../../training/contrastive/texts.ts';
+import { pretrain } from '../../training/contrastive/train.ts';
+import { augmentOptions } from '../finetune.ts';
+import { resolveDevice } from '../workspace.ts';
+import { evened, type PretrainRequest, pretrainInto, type Recipe, type Source } from './frame.ts';
+
+export type PretrainClipRequest = PretrainRequest & {
+  /** Tags that texts may tell. */
+  readonly tags: readonly string[];
+};
+
+/** How well one class's text tells validation images apart. */
+export type ClassJudgement = {
+  readonly dataset: string;
+  readonly class: string;
+  /** Area under the ROC curve; null where all images have the class, or none. */
+  readonly auc: number | null;
+  readonly images: number;
+};
+
+export type PretrainClipResult = {
+  readonly file: string;
+  readonly hash: string;
+  /** Of this call; 0 when the file was there already. */
+  readonly steps: number;
+  readonly images: number;
+  readonly vocabulary: number;
+  readonly validation: readonly ClassJudgement[];
+};
+
+/** An image and the number of its dataset. */
+type SourcedImage = FactImage & { readonly source: number };
+
+export function pretrainClipJob(request: PretrainClipRequest): Promise<PretrainClipResult> {
+  const { out, config, tags } = request;
+  const settings = config.clipPretraining;
+  const recipe: Recipe = { section: 'clipPretraining', madeFrom: { tags: tags.join(',') } };
+  return pretrainInto(request, recipe, async ({ sources, header, isDone, withLoop }) => {
+    const images = await loadImages(request, sources);
+    const tokenizer = WordPiece.ofTexts(allTexts(images.map(({ facts }) => facts)));
+    using model = createClip(clipConfig(settings.model), Generator.seeded(config.seed));
+    checkVocabulary(tokenizer, model);
+    model.to(resolveDevice(config) as 'cuda');
+    const batch = {
+      textsPerImage: settings.textsPerImage,
+      hidden: settings.hidden,
+      changed: settings.augmentation.probability,
+      augmentation: augmentOptions(settings.augmentation),
+    };
+    let steps = 0;
+    if (!isDone) {
+      steps = await withLoop((loop) =>
+        pretrain({
+          model,
+          tokenizer,
+          images: evened(images),
+          batch,
+          config: settings,
+          seed: config.seed,
+          loop,
+        }),
+      );
+      model.eval();
+      await saveClip(out, model, tokenizer, headerToMetadata(header));
+    }
+    const { sha256 } = await fileHash(out);
+    const validation = isDone ? [] : await judge(request, sources, model, tokenizer);
+    return { file: out, hash: sha256, steps, images: images.length, vocabulary: tokenizer.size, validation };
+  });
+}
+
+function checkVocabulary(tokenizer: WordPiece, { config }: Clip): void {
+  if (tokenizer.size <= config.text.vocabulary) return;
+  throw new DataError(
+    `pretrain clip: the labels' texts have ${tokenizer.size} word pieces, '${config.name}' has room for ${config.text.vocabulary}. Use fewer tags or shorter class names.`,
+  );
+}
+
+/** Training cases of all datasets at the network's input size, with what their labels say. */
+async function loadImages(request: PretrainClipRequest, sources: readonly Source[]): Promise<SourcedImage[]> {
+  const { config, tags, signal, onProgress, warn } = request;
+  const side = clipConfig(config.clipPretraining.model).vision.imageSize;
+  const wanted = sources.flatMap(({ opened, splits }, source) => {
+    const facts = factsById(opened, tags);
+    const ids = [...splits.labelled, ...splits.unlabelled];
+    return opened.unlabelled(ids).map((item) => ({ opened, item, source, facts: facts.get(item.id) }));
+  });
+  const known = wanted.filter(({ facts }) => facts !== undefined);
+  if (known.length < wanted.length)
+    warn(
+      `${wanted.length - known.length} of ${wanted.length} training cases have no image-level label and are left out`,
+    );
+  const images: SourcedImage[] = [];
+  for (const { opened, item, source, facts } of known) {
+    await safePoint(signal);
+    const image = resize(await opened.loadImage(item), { width: side, height: side }, { filter: 'cubic' });
+    images.push({ image, facts: facts as ImageFacts, hasNoSides: !namesSides(opened), source });
+    onProgress('reading images', images.length, known.length);
+  }
+  if (images.length === 0) throw new DataError('pretrain clip: no training case has an image-level label.');
+  return images;
+}
+
+/** Whether a class is one of a pair: in a mirrored image its name would be wrong. */
+const namesSides = ({ dataset }: OpenDataset): boolean =>
+  dataset.classes.some(({ name }) => /\b(left|right)\b/i.test(name));
+
+function factsById({ dataset }: OpenDataset, tags: readonly string[]): Map<string, ImageFacts | undefined> {
+  return new Map(dataset.cases.map((record) => [record.id, factsOf(record, dataset, tags)]));
+}
+
+/** Cosines of the validation images with the name of each class of their dataset. */
+async function judge(
+  { tags, signal, onProgress }: PretrainClipRequest,
+  sources: readonly Source[],
+  model: Clip,
+  tokenizer: WordPiece,
+): Promise<ClassJudgement[]> {
+  const judgements: ClassJudgement[] = [];
+  const total = sources.reduce((sum, { splits }) => sum + splits.validation.length, 0);
+  let done = 0;
+  for (const { opened, splits } of sources) {
+    const { name, classes } = opened.dataset;
+    const texts = embedTexts(
+      model,
+      tokenizer,
+      classes.map((cls) => cls.name),
+    );
+    const facts = factsById(opened, tags);
+    const cosines: number[][] = [];
+    for (const item of opened.unlabelled(splits.validation)) {
+      await safePoint(signal);
+      const { planes, side } = clipInput(await opened.loadImage(item), model.config.vision.imageSize);
+      const image = noGrad(() =>
+        tidy(() =>
+          model
+            .embedImages(fromTypedArray(planes, [1, 3, side, side], { device: model.device }))
+            .toFloat32Array(),
+        ),
+      );
+      cosines.push(
+        texts.map(({ embedding }) => embedding.reduce((sum, x, i) => sum + x * (image[i] as number), 0)),
+      );
+      done += 1;
+      onProgress('validation', done, total);
+    }
+    for (const [c, cls] of classes.entries()) {
+      const isTrue = splits.validation.map((id) => facts.get(id)?.present.includes(cls) ?? false);
+      const auc = areaUnderRoc(
+        cosines.map((row) => row[c] as number),
+        isTrue,
+      );
+      judgements.push({ dataset: name, class: cls.name, auc, images: isTrue.length });
+    }
+  }
+  return judgements;
+}
