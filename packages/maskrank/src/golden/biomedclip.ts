@@ -22,6 +22,8 @@ function configOf({ json }: Fixture): BiomedClipConfig {
       depth: vision.depth,
       heads: vision.num_heads,
       mlpRatio: 4,
+      stem: 'patch',
+      stemDepth: 1,
     },
     text: {
       kind: 'bert',

@@ -19,10 +19,16 @@ export type TimmVitConfig = {
   readonly heads: number;
   /** Hidden channels of a block's MLP, as a multiple of `dim`. */
   readonly mlpRatio: number;
+  /** Pixels to tokens: a linear map of patches as released, or 3x3 convolutions, from which small networks learn sooner. */
+  readonly stem: 'patch' | 'convolutions';
+  /** For a stem of convolutions: how many at each of its last three sizes, the first of them with stride 2. */
+  readonly stemDepth: number;
 };
 
 /** Vision transformer of OpenAI's CLIP: a norm before the blocks, MLPs of 4 `dim`, no bias on the patches. */
-export type ClipVitConfig = Omit<TimmVitConfig, 'kind' | 'mlpRatio'> & { readonly kind: 'clip-vit' };
+export type ClipVitConfig = Omit<TimmVitConfig, 'kind' | 'mlpRatio' | 'stem' | 'stemDepth'> & {
+  readonly kind: 'clip-vit';
+};
 
 /** Modified ResNet of OpenAI's CLIP with attention pooling. */
 export type ClipResNetConfig = {
@@ -125,7 +131,7 @@ export const CLIP_CONFIGS = {
     name: 'biomedclip',
     family: 'biomedclip',
     embedDim: 512,
-    vision: { kind: 'timm-vit', ...VIT_B_16, mlpRatio: 4 },
+    vision: { kind: 'timm-vit', ...VIT_B_16, mlpRatio: 4, stem: 'patch', stemDepth: 1 },
     text: {
       kind: 'bert',
       vocabulary: 30_522,
@@ -142,7 +148,17 @@ export const CLIP_CONFIGS = {
     name: 'biomedclip-tiny',
     family: 'biomedclip',
     embedDim: 64,
-    vision: { kind: 'timm-vit', imageSize: 112, patchSize: 8, dim: 128, depth: 4, heads: 2, mlpRatio: 3 },
+    vision: {
+      kind: 'timm-vit',
+      imageSize: 112,
+      patchSize: 8,
+      dim: 128,
+      depth: 4,
+      heads: 2,
+      mlpRatio: 3,
+      stem: 'patch',
+      stemDepth: 1,
+    },
     text: TINY_TEXT,
   },
   /** 1.0 million parameters and a third of the places: what two busy cores train in minutes. */
@@ -150,7 +166,17 @@ export const CLIP_CONFIGS = {
     name: 'biomedclip-nano',
     family: 'biomedclip',
     embedDim: 64,
-    vision: { kind: 'timm-vit', imageSize: 128, patchSize: 16, dim: 128, depth: 4, heads: 2, mlpRatio: 3 },
+    vision: {
+      kind: 'timm-vit',
+      imageSize: 128,
+      patchSize: 16,
+      dim: 128,
+      depth: 4,
+      heads: 2,
+      mlpRatio: 3,
+      stem: 'patch',
+      stemDepth: 1,
+    },
     text: TINY_TEXT,
   },
   'clip-vit-b-16': {
@@ -196,6 +222,12 @@ export function checkClipConfig({ name, vision, text }: ClipConfig): void {
     channels % vision.heads === 0,
     `vision: ${channels} channels cannot be divided into ${vision.heads} heads`,
   );
+  if (vision.kind === 'timm-vit' && vision.stem === 'convolutions') {
+    need(
+      Math.log2(cell) >= 3 && Number.isInteger(Math.log2(cell)) && vision.dim % (cell / 2) === 0,
+      `vision: a stem of convolutions ends at tokens of 8, 16, 32, ... px whose half divides vision.dim; found ${cell} px and ${vision.dim}`,
+    );
+  }
   need(text.dim % text.heads === 0, `text.dim ${text.dim} is not a multiple of text.heads ${text.heads}`);
   if (text.kind === 'bert') {
     need(

@@ -3,45 +3,52 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type CheckpointShapes, countOf, type ReadSize, shapeReader } from '../checkpoint-shapes.ts';
+import { hasConvolutionStem, inferConvolutionStem } from '../convolution-stem.ts';
 import {
   type BiomedClipConfig,
   CLIP_CONFIGS,
   type ClipConfig,
   type ClipTextConfig,
   type OpenAiClipConfig,
+  type TimmVitConfig,
 } from './config.ts';
 
 /** Channels of an attention head: no tensor's shape shows it; all released models have this many. */
 const HEAD_DIM = 64;
 const headsOf = (dim: number): number => Math.max(1, Math.floor(dim / HEAD_DIM));
 
-function vit(
-  size: ReadSize,
-  names: { readonly positions: string; readonly patch: string },
-  positionsDim: number,
-) {
-  const patchSize = size(names.patch, 2);
-  const dim = size(names.patch, 0);
-  const grid = Math.sqrt(size(names.positions, positionsDim) - 1);
-  return { imageSize: grid * patchSize, patchSize, dim, heads: headsOf(dim) };
+function sides(cells: number, patchSize: number) {
+  const grid = Math.sqrt(cells - 1);
+  return { imageSize: grid * patchSize, patchSize };
+}
+
+function timmVit(shapes: CheckpointShapes, size: ReadSize): TimmVitConfig {
+  const trunk = 'visual.trunk';
+  const stem = `${trunk}.patch_embed`;
+  const [cells, dim] = [1, 2].map((axis) => size(`${trunk}.pos_embed`, axis)) as [number, number];
+  const { patchSize, ...kind } = hasConvolutionStem(shapes, stem)
+    ? { stem: 'convolutions' as const, ...inferConvolutionStem(shapes, stem) }
+    : { stem: 'patch' as const, patchSize: size(`${stem}.proj.weight`, 2), stemDepth: 1 };
+  return {
+    kind: 'timm-vit',
+    ...sides(cells, patchSize),
+    dim,
+    depth: countOf(shapes, `${trunk}.blocks`),
+    heads: headsOf(dim),
+    mlpRatio: size(`${trunk}.blocks.0.mlp.fc1.weight`, 0) / dim,
+    ...kind,
+  };
 }
 
 function biomedClip(shapes: CheckpointShapes, size: ReadSize): BiomedClipConfig {
-  const trunk = 'visual.trunk';
   const bert = 'text.transformer';
-  const vision = vit(size, { positions: `${trunk}.pos_embed`, patch: `${trunk}.patch_embed.proj.weight` }, 1);
   const dim = size(`${bert}.embeddings.word_embeddings.weight`, 1);
   const positions = size(`${bert}.embeddings.position_embeddings.weight`, 0);
   return {
     name: 'clip',
     family: 'biomedclip',
     embedDim: size('visual.head.proj.weight', 0),
-    vision: {
-      kind: 'timm-vit',
-      ...vision,
-      depth: countOf(shapes, `${trunk}.blocks`),
-      mlpRatio: size(`${trunk}.blocks.0.mlp.fc1.weight`, 0) / vision.dim,
-    },
+    vision: timmVit(shapes, size),
     text: {
       kind: 'bert',
       vocabulary: size(`${bert}.embeddings.word_embeddings.weight`, 0),
@@ -78,9 +85,10 @@ function openAi(
 }
 
 function openAiVit(shapes: CheckpointShapes, size: ReadSize): OpenAiClipConfig {
-  const vision = vit(size, { positions: 'visual.positional_embedding', patch: 'visual.conv1.weight' }, 0);
+  const [dim, patchSize] = [size('visual.conv1.weight', 0), size('visual.conv1.weight', 2)];
   const depth = countOf(shapes, 'visual.transformer.resblocks');
-  return openAi(shapes, size, { kind: 'clip-vit', ...vision, depth });
+  const square = sides(size('visual.positional_embedding', 0), patchSize);
+  return openAi(shapes, size, { kind: 'clip-vit', ...square, dim, depth, heads: headsOf(dim) });
 }
 
 function openAiResNet(shapes: CheckpointShapes, size: ReadSize): OpenAiClipConfig {
@@ -133,6 +141,6 @@ export function describeClip({ family, vision, text, embedDim }: ClipConfig): st
   const tower =
     vision.kind === 'clip-resnet'
       ? `a ResNet of ${vision.stages.join('-')} blocks and width ${vision.width}`
-      : `${vision.depth} blocks of ${vision.dim} channels with patches of ${vision.patchSize} px`;
+      : `${vision.depth} blocks of ${vision.dim} channels with ${'stem' in vision && vision.stem === 'convolutions' ? 'convolutions to' : 'patches of'} ${vision.patchSize} px`;
   return `${family}, ${vision.imageSize} px, ${tower}; ${text.depth} layers of ${text.dim} channels for ${text.vocabulary} tokens; ${embedDim} shared channels`;
 }

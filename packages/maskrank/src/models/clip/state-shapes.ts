@@ -1,6 +1,7 @@
 // Names and shapes of a network's state dict from its configuration alone: no engine, no memory. A file can be compared with a
 // model of 200 million numbers before anything is built. Kept equal to the modules by a test.
 
+import { convolutionStemEntries } from '../convolution-stem.ts';
 import {
   batchNorm,
   conv,
@@ -24,14 +25,18 @@ import {
   visionGrid,
 } from './config.ts';
 
+const timmStem = ({ stem, patchSize, dim, stemDepth }: TimmVitConfig): Entry[] =>
+  stem === 'patch'
+    ? [...conv('proj', 3, dim, patchSize), ['proj.bias', [dim]]]
+    : convolutionStemEntries({ patchSize, inChannels: 3, dim, stemDepth });
+
 function timmVit(config: TimmVitConfig, embedDim: number): Entry[] {
-  const { dim, depth, patchSize, mlpRatio } = config;
+  const { dim, depth, mlpRatio } = config;
   const hidden = Math.floor(dim * mlpRatio);
   return [
     ['trunk.cls_token', [1, 1, dim]],
     ['trunk.pos_embed', [1, 1 + visionGrid(config) ** 2, dim]],
-    ...conv('trunk.patch_embed.proj', 3, dim, patchSize),
-    ['trunk.patch_embed.proj.bias', [dim]],
+    ...under('trunk.patch_embed', timmStem(config)),
     ...times(depth, 'trunk.blocks', () => [
       ...norm('norm1', dim),
       ...linear('attn.qkv', dim, 3 * dim),

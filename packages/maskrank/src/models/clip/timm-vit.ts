@@ -3,6 +3,7 @@
 // Shapes: B images, G cells along a side, N = 1 + G G tokens, D channels of a token, E features.
 
 import { cat, type Generator, nn, type Tensor, zeros } from '@maskrank/torch';
+import { ConvolutionStem } from '../convolution-stem.ts';
 import { rows, VitLinear } from '../sam/layers.ts';
 import { type TimmVitConfig, visionGrid } from './config.ts';
 import {
@@ -30,17 +31,29 @@ export function patchTokens(images: Tensor, weight: Tensor, bias: Tensor | null)
   return rows(patches, weight.flatten(1), bias);
 }
 
+class Convolutions extends ConvolutionStem {
+  constructor({ patchSize, dim, stemDepth }: TimmVitConfig) {
+    super({ patchSize, inChannels: 3, dim, stemDepth });
+  }
+  override forward(images: Tensor): Tensor {
+    return super.forward(images).flatten(1, 2);
+  }
+}
+
 class PatchEmbed extends nn.Layer {
   readonly proj: nn.Conv2d;
 
-  constructor(patch: number, dim: number) {
+  constructor({ patchSize, dim }: TimmVitConfig) {
     super();
-    this.proj = new nn.Conv2d(3, dim, patch, { stride: patch });
+    this.proj = new nn.Conv2d(3, dim, patchSize, { stride: patchSize });
   }
   override forward(images: Tensor): Tensor {
     return patchTokens(images, this.proj.weight, this.proj.bias);
   }
 }
+
+/** Images [B, 3, S, S] -> tokens [B, G G, D]. */
+const STEMS = { patch: PatchEmbed, convolutions: Convolutions } as const;
 
 class Attention extends nn.Module {
   readonly qkv: VitLinear;
@@ -102,16 +115,16 @@ class Block extends nn.Module implements PooledBlock {
 class Trunk extends nn.Module {
   readonly cls_token: nn.Parameter; // [1, 1, D]
   readonly pos_embed: nn.Parameter; // [1, N, D]
-  readonly patch_embed: PatchEmbed;
+  readonly patch_embed: nn.Layer;
   readonly blocks: readonly Block[];
   readonly norm: nn.LayerNorm;
 
   constructor(config: TimmVitConfig) {
     super();
-    const { dim, depth, patchSize } = config;
+    const { dim, depth, stem } = config;
     this.cls_token = new nn.Parameter(zeros([1, 1, dim]));
     this.pos_embed = new nn.Parameter(zeros([1, 1 + visionGrid(config) ** 2, dim]));
-    this.patch_embed = new PatchEmbed(patchSize, dim);
+    this.patch_embed = new STEMS[stem](config);
     this.blocks = Array.from({ length: depth }, () => new Block(config));
     this.norm = new nn.LayerNorm(dim, { eps: EPS });
   }

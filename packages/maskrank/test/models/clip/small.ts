@@ -13,8 +13,25 @@ export const SMALL: BiomedClipConfig = {
   name: 'small',
   family: 'biomedclip',
   embedDim: 12,
-  vision: { kind: 'timm-vit', imageSize: 32, patchSize: 8, dim: 16, depth: 3, heads: 2, mlpRatio: 2 },
+  vision: {
+    kind: 'timm-vit',
+    imageSize: 32,
+    patchSize: 8,
+    dim: 16,
+    depth: 3,
+    heads: 2,
+    mlpRatio: 2,
+    stem: 'patch',
+    stemDepth: 1,
+  },
   text: { kind: 'bert', vocabulary: 40, context: 16, positions: 24, dim: 8, depth: 2, heads: 2, mlpDim: 16 },
+};
+
+/** BiomedCLIP's code with a stem of convolutions. */
+export const SMALL_CONVOLUTIONS: BiomedClipConfig = {
+  ...SMALL,
+  name: 'small-convolutions',
+  vision: { ...SMALL.vision, stem: 'convolutions', stemDepth: 2 },
 };
 
 const text = { kind: 'clip-text', vocabulary: 30, context: 9, dim: 8, depth: 2, heads: 2 } as const;
@@ -35,7 +52,7 @@ export const SMALL_RESNET = {
   text,
 } as const satisfies OpenAiClipConfig;
 
-export const ALL: readonly ClipConfig[] = [SMALL, SMALL_VIT, SMALL_RESNET];
+export const ALL: readonly ClipConfig[] = [SMALL, SMALL_CONVOLUTIONS, SMALL_VIT, SMALL_RESNET];
 
 /** A network with weights that all matter: norms and biases are drawn, too. */
 export function smallClip(config: ClipConfig = SMALL, seed = 1): Clip {
