@@ -22,6 +22,7 @@ import { samVit } from './sam-vit.ts';
 import { surface } from './surface.ts';
 import { transforms } from './transforms.ts';
 import type { GoldenCheck } from './types.ts';
+import { unet } from './unet.ts';
 import { wordpiece } from './wordpiece.ts';
 
 export const CHECKS: readonly GoldenCheck[] = [
@@ -46,5 +47,6 @@ export const CHECKS: readonly GoldenCheck[] = [
   samVit,
   surface,
   transforms,
+  unet,
   wordpiece,
 ];
