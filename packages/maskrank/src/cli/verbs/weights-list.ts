@@ -20,12 +20,12 @@ you type weights pull. Without weights, a run starts from random ones.`,
     out(
       textTable([
         ['name', 'architecture', 'MB', 'licence', 'here'],
-        ...weights.map(({ name, architecture, bytes, licence, state }) => [
+        ...weights.map(({ name, architecture, bytes, licence, state, shipped }) => [
           name,
           architecture ?? 'unknown',
           bytes === null ? '–' : Number((bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)),
           licence ?? 'your own',
-          here[state],
+          shipped && state === 'present' ? 'comes with maskrank' : here[state],
         ]),
       ]),
     );

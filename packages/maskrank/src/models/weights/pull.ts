@@ -28,6 +28,7 @@ export async function pullWeights(
   { command, ...options }: PullOptions = {},
 ): Promise<PullResult> {
   store.requireName(name);
+  store.refuseShipped(name);
   const known = store.registration(name);
   if (known === undefined)
     throw new UsageError(

@@ -12,18 +12,25 @@ function isPath(nameOrPath: string): boolean {
   return /[/\\]/.test(nameOrPath) || WEIGHT_EXTENSIONS.some((end) => nameOrPath.toLowerCase().endsWith(end));
 }
 
-/** The file to load. UsageError for an unknown name; DataError, with the command that helps, for one whose file is not here. */
+/** The file to load. UsageError for an unknown name; DataError, with the command that helps, for one whose file is not here or, of those that come with maskrank, not what it was. */
 export async function resolveWeights(
   nameOrPath: string,
   store: WeightStore = new WeightStore(),
 ): Promise<string> {
   if (isPath(nameOrPath)) return nameOrPath;
   store.requireName(nameOrPath);
+  if (store.isShipped(nameOrPath)) await refuseChanged(store, nameOrPath);
   const stored = await store.find(nameOrPath);
   if (stored !== undefined) return stored.path;
   throw new DataError(
     `weights ${nameOrPath} are known but not on this machine (${store.folder(nameOrPath)}). ${store.remedy(nameOrPath)}`,
   );
+}
+
+/** Small files that everybody has: cheap to hash each time. */
+async function refuseChanged(store: WeightStore, name: string): Promise<void> {
+  const { problem } = await store.verify(name);
+  if (problem !== null) throw new DataError(problem);
 }
 
 /** Warnings where these weights may have learned from the dataset's cases; a file is known by its public name. */

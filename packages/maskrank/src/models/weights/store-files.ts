@@ -1,12 +1,14 @@
 // Names, folders and locks of the store of weights. Not here: records and contents (store.ts).
 
 import { mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { systemReason } from '../../run/files.ts';
 import { InUseError, Lock } from '../../run/lock.ts';
 import { WEIGHT_EXTENSIONS } from './families.ts';
+import { RECORD_FILE } from './record.ts';
 
-export const WEIGHT_NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
+const WEIGHT_NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
 
 export function checkName(name: string): void {
   const extension = WEIGHT_EXTENSIONS.find((ending) => name.endsWith(ending));
@@ -39,7 +41,7 @@ export function acquire(path: string, name: string, command: string): Lock {
 
 export const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
 
-export function folderNames(dir: string): string[] {
+function folderNames(dir: string): string[] {
   try {
     return readdirSync(dir, { withFileTypes: true }).flatMap((entry) =>
       entry.isDirectory() ? [entry.name] : [],
@@ -53,3 +55,9 @@ export function folderNames(dir: string): string[] {
 export function removeIfEmpty(folder: string): void {
   if (exists(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
 }
+
+/** Names that something stands under in a folder of weights, in order. */
+export const recordedNames = (dir: string): string[] =>
+  folderNames(dir)
+    .filter((name) => WEIGHT_NAME.test(name) && exists(join(dir, name, RECORD_FILE)))
+    .sort();

@@ -1,7 +1,7 @@
 // The weights on this machine: HOME/weights/NAME/{record.json, a file, files that belong to it}. The record names them and is
 // written last, so a kill at any moment leaves the old weights or the new. The weight file's name holds the beginning of its
 // hash, so a replacement never writes over what a running job reads; a vocabulary or tokeniser beside it keeps its own name, by
-// which loaders find it. Not here: downloading (pull.ts), finding what a run asked for (resolve.ts), what files hold (families.ts).
+// which loaders find it. Weights that come with maskrank lie in a folder of the same layout that nobody writes to. Not here: downloading (pull.ts), finding what a run asked for (resolve.ts), what files hold (families.ts).
 
 import { rmSync, statSync } from 'node:fs';
 import { readdir, rename } from 'node:fs/promises';
@@ -24,21 +24,16 @@ import {
 import { maskrankHome } from './home.ts';
 import { RECORD_FILE, type WeightRecord, WeightRecordSchema } from './record.ts';
 import { manualSteps, REGISTERED_WEIGHTS, type RegisteredFile, type RegisteredWeights } from './registry.ts';
-import {
-  acquire,
-  checkName,
-  exists,
-  folderNames,
-  makeFolder,
-  removeIfEmpty,
-  WEIGHT_NAME,
-} from './store-files.ts';
+import { SHIPPED_FACTS, shippedFolder } from './shipped.ts';
+import { acquire, checkName, exists, makeFolder, recordedNames, removeIfEmpty } from './store-files.ts';
 
 export type StoreOptions = {
   /** Default: `maskrankHome()`. */
   readonly home?: string;
   /** The names that are known. Default: the registry. */
   readonly registered?: readonly RegisteredWeights[];
+  /** Folder of the weights that come with maskrank, laid out as HOME/weights; null: none. Default: `shippedFolder()`. */
+  readonly shipped?: string | null;
 };
 
 export type StoredWeights = { readonly record: WeightRecord; readonly path: string };
@@ -48,6 +43,8 @@ export type ListedWeights = {
   readonly name: string;
   readonly family: FamilyName | null;
   readonly architecture: string | null;
+  /** It comes with maskrank. */
+  readonly shipped: boolean;
   /** Of the file here, else of the public file where that is known. */
   readonly bytes: number | null;
   readonly licence: string | null;
@@ -86,14 +83,27 @@ export class WeightStore {
   /** HOME/weights. */
   readonly dir: string;
   readonly registered: readonly RegisteredWeights[];
+  readonly #shipped: string | null;
 
-  constructor({ home = maskrankHome(), registered = REGISTERED_WEIGHTS }: StoreOptions = {}) {
+  constructor({
+    home = maskrankHome(),
+    registered = REGISTERED_WEIGHTS,
+    shipped = shippedFolder(),
+  }: StoreOptions = {}) {
     this.dir = join(home, 'weights');
     this.registered = registered;
+    // Whoever makes the weights that are shipped has their folder as the store.
+    this.#shipped = shipped === this.dir ? null : shipped;
   }
 
+  /** Where the files of a name are, or would come. */
   folder(name: string): string {
-    return join(this.dir, name);
+    return join(this.isShipped(name) ? (this.#shipped as string) : this.dir, name);
+  }
+
+  /** Whether weights of that name come with maskrank. */
+  isShipped(name: string): boolean {
+    return this.#shipped !== null && exists(join(this.#shipped, name, RECORD_FILE));
   }
 
   /** The public file of that name. */
@@ -101,11 +111,11 @@ export class WeightStore {
     return this.registered.find((entry) => entry.name === name);
   }
 
-  /** Every name: the registered ones first, then those of one's own files. */
+  /** Every name: those that come with maskrank, the registered ones, then those of one's own files. */
   names(): string[] {
+    const shipped = this.#shipped === null ? [] : recordedNames(this.#shipped);
     const registered = this.registered.map(({ name }) => name);
-    const own = folderNames(this.dir).filter((name) => WEIGHT_NAME.test(name) && !registered.includes(name));
-    return [...registered, ...own.filter((name) => exists(join(this.folder(name), RECORD_FILE))).sort()];
+    return [...new Set([...shipped, ...registered, ...recordedNames(this.dir)])];
   }
 
   /** UsageError for a name that nothing stands under. */
@@ -140,6 +150,7 @@ export class WeightStore {
         const known = this.registration(name);
         const facts = {
           name,
+          shipped: this.isShipped(name),
           licence: known?.licence ?? null,
           trainedOn: known?.trainedOn ?? null,
           origin: known?.origin ?? null,
@@ -162,6 +173,7 @@ export class WeightStore {
             sha256,
             origin,
             path: stored.path,
+            ...(facts.shipped ? SHIPPED_FACTS : {}),
             state: 'present' as const,
           };
         } catch (error) {
@@ -235,6 +247,7 @@ export class WeightStore {
     { replace = false, ...options }: AddOptions = {},
   ): Promise<AddResult> {
     checkName(name);
+    this.refuseShipped(name);
     const { weights, beside } = this.#sorted(name, typeof files === 'string' ? [files] : files);
     const arrivals = await this.#companions(name, beside, options);
     if (weights === undefined) return this.#addBeside(name, arrivals, options);
@@ -381,10 +394,19 @@ export class WeightStore {
 
   /** What to do about weights, or a file beside them, that are absent or damaged. */
   remedy(name: string, beside: string | null = null): string {
+    if (this.isShipped(name)) return 'It comes with maskrank: install maskrank again.';
     const known = this.registration(name);
     if (known === undefined) return `Add the file again: maskrank weights add ${name} FILE --replace`;
     const file = this.#publicFile(name, beside) ?? known;
     return file.url === null ? manualSteps(known, file) : `Fetch it: maskrank weights pull ${name}`;
+  }
+
+  /** UsageError for a name whose weights come with maskrank. */
+  refuseShipped(name: string): void {
+    if (!this.isShipped(name)) return;
+    throw new UsageError(
+      `weights ${name} come with maskrank and are here already (${this.folder(name)}). A file of your own goes under a name of its own.`,
+    );
   }
 
   /** UsageError when something would be lost. A damaged public file is worth nothing; of one's own, a person must judge. */
