@@ -24,6 +24,7 @@ import { leaves } from '../run/leaves.ts';
 import { type MetricsLine, readMetrics } from '../run/metrics.ts';
 import { configHash, type Origins, type ResolvedConfig, valueAt } from '../run/resolve.ts';
 import type { RunFolder } from '../run/run-folder.ts';
+import { promptingOf } from './report-prompting.ts';
 
 /** Reads the run's artefacts. Throws DataError when there is no evaluation yet. */
 export async function collectReportInput(
@@ -47,6 +48,7 @@ export async function collectReportInput(
     ...(metrics && { metrics }),
     run: runFacts(run, config, origins),
     promptDescription: promptWords(config, evaluation.dataset.split),
+    ...promptingOf(run.dir, paths, evaluation),
     ...panelsOf(run.dir),
     ...proposalsOf(run, config, metrics ?? []),
     warnings: [...warnings, ...loggedWarnings(paths.log)],

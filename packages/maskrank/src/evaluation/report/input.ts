@@ -15,6 +15,8 @@ export type ReportInput = {
   readonly run?: RunFacts;
   /** How the prompts were made, in a few words: `boxes with 12 % side jitter`. Their sources stand in the evaluation. */
   readonly promptDescription?: string;
+  /** Prompts that were made from saliency and text, where they were. */
+  readonly prompting?: PromptingFacts;
   readonly proposals?: ProposalFacts;
   readonly warnings?: readonly ReportWarning[];
   readonly panels?: readonly CasePanels[];
@@ -86,6 +88,50 @@ export type CommandRecord = {
   readonly at?: string;
   readonly elapsedMs?: number;
   readonly exitCode?: number;
+};
+
+export type PromptingFacts = {
+  readonly classes: readonly PromptedClassFacts[];
+  /** Measured against masks; empty where none might be read. */
+  readonly quality: readonly PromptQualityRow[];
+  /** Image, saliency, foreground, boxes and points of a few cases. */
+  readonly sheet?: Picture;
+  /** A text or more for each class, as the model was given them. */
+  readonly texts: readonly PromptTextExample[];
+};
+
+export type PromptedClassFacts = {
+  readonly name: string;
+  /** Cases prompted, and those of them in which regions were found. */
+  readonly prompts: number;
+  readonly found: number;
+  /** Mean number of boxes and points of a prompt. */
+  readonly boxes: number;
+  readonly points: number;
+  /** Prompts with an answer to the visual question, and with general knowledge. */
+  readonly answers: number;
+  readonly knowledge: number;
+};
+
+export type PromptQualityRow = {
+  readonly split: string;
+  readonly class: string;
+  /** `saliency`, or a prompt that looks at nothing: `centre box`, `whole image`. */
+  readonly source: string;
+  /** Cases in which the class is present. */
+  readonly cases: number;
+  /** 0..1; null where nothing could be measured. Definitions: prompt-quality.json. */
+  readonly boxIou: number | null;
+  readonly boxIou50: number | null;
+  readonly boxHit: number | null;
+  readonly pointPrecision: number | null;
+};
+
+export type PromptTextExample = {
+  readonly case: string;
+  readonly class: string;
+  readonly answer?: string;
+  readonly knowledge?: string;
 };
 
 export type ProposalFacts = {

@@ -10,6 +10,7 @@ import { controlsSection } from './sections/controls.ts';
 import { curvesSection } from './sections/curves.ts';
 import { distributionSection } from './sections/distribution.ts';
 import { head } from './sections/head.ts';
+import { promptingSection } from './sections/prompting.ts';
 import { citeSection, limitsSection, provenanceSection } from './sections/provenance.ts';
 import { rankingSection } from './sections/ranking.ts';
 import type { ReportContext, Section } from './sections/section.ts';
@@ -23,6 +24,7 @@ const SECTIONS: readonly ((context: ReportContext) => Section | undefined)[] = [
   controlsSection,
   distributionSection,
   casesSection,
+  promptingSection,
   curvesSection,
   rankingSection,
   dataSection,

@@ -185,6 +185,7 @@ ${Object.entries(CONTOUR_COLOURS)
 .case header .scores{color:var(--soft);font-size:.9rem;font-variant-numeric:tabular-nums}
 .tiles{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:.8rem;max-width:900px}
 .tiles.ranked{margin-top:1rem}
+.sheet{max-width:900px}
 .tiles-title{font-size:.84rem;color:var(--muted);margin:1.1rem 0 -.5rem}
 .tile{margin:0;min-width:0}
 .tile .zoom{all:unset;display:block;cursor:zoom-in;width:100%;border-radius:6px;overflow:hidden;background:#0b0e12}

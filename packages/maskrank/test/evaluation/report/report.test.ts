@@ -345,3 +345,48 @@ describe('missing parts', () => {
     expect(header.slice(0, 3)).toEqual(['Case', 'Stage 1Dice, %', 'Stage 1HD95, px']);
   });
 });
+
+describe('prompts with nobody in the loop', () => {
+  const quality = (source: string, boxIou: number | null) => ({
+    split: 'labelled',
+    class: 'lesion',
+    source,
+    cases: 12,
+    boxIou,
+    boxIou50: 0.25,
+    boxHit: 0.5,
+    pointPrecision: null,
+  });
+  const prompting: ReportInput['prompting'] = {
+    classes: [
+      { name: 'lesion', prompts: 40, found: 30, boxes: 1.1, points: 2, answers: 40, knowledge: 40 },
+      { name: 'cyst', prompts: 0, found: 0, boxes: 0, points: 0, answers: 0, knowledge: 0 },
+    ],
+    quality: [quality('saliency', 0.42), quality('centre box', null)],
+    sheet: full.panels![0]!.image!,
+    texts: [{ case: 'a', class: 'lesion', answer: '<b>upper left</b>' }],
+  };
+  const section = byId(page({ ...full, prompting }), 'prompting');
+  const tables = all(section, 'table');
+
+  it('says what was found, and nothing of a class without prompts', () => {
+    const [lesion, cyst] = tableRows(tables[0]!).map((row) => row.map(({ text }) => text));
+    expect(lesion).toEqual(['lesion', '40', '75.0', '1.10', '2.00', '40', '40']);
+    expect(cyst!.slice(0, 3)).toEqual(['cyst', '0', '–']);
+  });
+
+  it('stands beside prompts that look at nothing, with dashes for what was not measured', () => {
+    const rows = tableRows(tables[1]!).map((row) => row.map(({ text }) => text));
+    expect(rows[0]).toEqual(['labelled', 'lesion', 'saliency', '12', '42.0', '25.0', '50.0', '–']);
+    expect(rows[1]![4]).toBe('–');
+  });
+
+  it('shows the sheet and the words, as text', () => {
+    expect(all(section, 'img')).toHaveLength(1);
+    expect(textOf(tables[2]!)).toContain('<b>upper left</b>–');
+  });
+
+  it('is left out where nobody made prompts so', () => {
+    expect(all(fullPage, 'section').map((one) => one.attributes.get('id'))).not.toContain('prompting');
+  });
+});

@@ -86,7 +86,7 @@ function ranked(candidate: RankedCandidate, where: string): Html {
   );
 }
 
-function tile({ png, width, height }: Picture, alt: string, caption: HtmlValue): Html {
+export function tile({ png, width, height }: Picture, alt: string, caption: HtmlValue): Html {
   const data = Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64');
   return html`<figure class="tile"><button class="zoom" type="button"><img src="data:image/png;base64,${data}" width="${width}" height="${height}" alt="${alt}"/></button><figcaption>${caption}</figcaption></figure>`;
 }
