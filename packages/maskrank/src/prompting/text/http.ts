@@ -163,21 +163,45 @@ const ADVICE: Readonly<Record<number, string>> = {
   413: 'the image is too large for it; lower its size',
 };
 
+/** Refusals that the server's own words tell, whatever the status. */
+const ADVICE_BY_WORDS: readonly (readonly [words: RegExp, advice: string])[] = [
+  [
+    /(?=.*\b(image|multimodal|vision)\w*)(?=.*(not support|unsupported|not a multimodal|mmproj|missing data))/i,
+    'this model takes no images: name a vision model, and start llama.cpp with its --mmproj file',
+  ],
+  [
+    /(?=.*\bsystem\b)(?=.*(not support|incompatible|unsupported))/i,
+    'this model takes no system message: give the instruction in the question, instructionRole user',
+  ],
+  [/max_completion_tokens/, 'this model wants the other name of the limit of tokens: maxTokensField'],
+  [/(?=.*temperature)(?=.*unsupported)/i, 'this model allows no choice of the temperature: none'],
+];
+
+/**
+ * Whether the same question may be answered later: a busy server, or a broken one. llama.cpp says by status 500 that it takes
+ * no images, OpenAI by 429 that the account is empty: neither passes by waiting.
+ */
+function mayPass(status: number, body: unknown, words: string): boolean {
+  const error = (body as { error?: { code?: unknown; type?: unknown } } | null | undefined)?.error;
+  if (error?.code === 'insufficient_quota' || error?.type === 'insufficient_quota') return false;
+  if (status === 408 || status === 429) return true;
+  return status >= 500 && status !== 501 && !/not support|unsupported|missing data required/i.test(words);
+}
+
 function judge(response: Response, received: string, address: Address): Attempt {
   const { status } = response;
   const text = address.redact(received);
   const body = parsed(received, address);
-  const isBusy = status === 408 || status === 429;
-  if (isBusy || status >= 500)
+  const words = serverWords(body) ?? '';
+  if (status >= 400 && mayPass(status, body, words)) {
+    const state = status < 500 ? 'is busy' : status === 503 ? 'is not ready' : 'is broken';
     return {
-      transient: {
-        reason: `${isBusy ? 'is busy' : 'is broken'} (${status}${saying(body, text)})`,
-        waitMs: retryAfterMs(response.headers.get('retry-after')),
-      },
+      transient: { reason: `${state} (${status}${saying(body, text)})`, waitMs: waitOf(response.headers) },
     };
+  }
   if (status >= 400) {
     const keyFrom = address.keyVariable === null ? 'none was sent' : `it came from ${address.keyVariable}`;
-    const advice = ADVICE[status];
+    const advice = ADVICE_BY_WORDS.find(([pattern]) => pattern.test(words))?.[1] ?? ADVICE[status];
     const hint =
       advice === undefined ? '' : ` (${advice}${status === 401 || status === 403 ? `; ${keyFrom}` : ''})`;
     throw new HttpError(
@@ -202,14 +226,33 @@ function parsed(text: string, address: Address): unknown {
   }
 }
 
+/**
+ * What a server says went wrong: `{error: {message}}` (OpenAI, Ollama, llama.cpp, new vLLM), `{error: '…'}` (Ollama's own
+ * interface), `{object: 'error', message}` (vLLM), `{detail}` (FastAPI); null where it says nothing.
+ */
+export function serverWords(body: unknown): string | null {
+  const { error, message, detail } = (body ?? {}) as { error?: unknown; message?: unknown; detail?: unknown };
+  const inner = (error as { message?: unknown } | null | undefined)?.message;
+  const details = Array.isArray(detail)
+    ? detail.flatMap((one: { msg?: unknown } | null) => (typeof one?.msg === 'string' ? [one.msg] : []))
+    : [];
+  const found = [inner, error, message, detail, details.join('; ')].find(
+    (words) => typeof words === 'string' && words.trim() !== '',
+  );
+  return (found as string | undefined) ?? null;
+}
+
 /** The server's own words, short and on one line. */
 function saying(body: unknown, text: string): string {
-  const error = (body as { error?: unknown } | null | undefined)?.error;
-  const message =
-    typeof error === 'string' ? error : (error as { message?: unknown } | null | undefined)?.message;
-  const words = (typeof message === 'string' ? message : text).replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  const words = (serverWords(body) ?? text).replace(/[\s\p{Cc}]+/gu, ' ').trim();
   if (words === '') return '';
   return `: ${JSON.stringify(words.length > QUOTED ? `${words.slice(0, QUOTED)}…` : words)}`;
+}
+
+/** How long the server asks to wait, ms: `retry-after-ms` of OpenAI and Azure, else `Retry-After`. */
+function waitOf(headers: Headers): number | null {
+  const ms = headers.get('retry-after-ms')?.trim() ?? '';
+  return /^\d+(\.\d+)?$/.test(ms) ? Number(ms) : retryAfterMs(headers.get('retry-after'));
 }
 
 /** `Retry-After` in seconds or as a date; null without one that can be read. */

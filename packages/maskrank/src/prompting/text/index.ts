@@ -42,8 +42,8 @@ export {
   type EndpointKnowledgeOptions,
   endpointKnowledge,
   KNOWLEDGE_PROMPT,
-  recordedKnowledge,
 } from './knowledge/endpoint.ts';
+export { recordedKnowledge } from './knowledge/recorded.ts';
 export { allTexts, TEXT_PARTS, textsFor, wholeText } from './parts.ts';
 export { leavesMachine, privacyOfMachine, privacyStatement, type TextEndpoints } from './privacy.ts';
 export { type AskedClass, questionFor, saliencyText } from './questions.ts';

@@ -1,4 +1,4 @@
-// What text prompts send away, in a sentence for `doctor`, the log and a run's record: nothing, unless an endpoint is configured.
+// What text prompts send away, in a sentence for `doctor`, the log and a run's record: nothing, unless an endpoint is in use.
 
 import { type Environment, isThisMachine, KEY_VARIABLE } from './address.ts';
 
@@ -27,7 +27,7 @@ export function privacyStatement(endpoints: TextEndpoints): string {
     return [`${SENT[purpose]} go to ${url}${isLocal(url) ? ' on this machine' : ''}`];
   });
   const first = leavesMachine(endpoints) ? 'Data leave this machine' : 'Nothing leaves this machine';
-  return `${first}: ${ways.length === 0 ? 'no endpoint is configured' : ways.join('; ')}.`;
+  return `${first}: ${ways.length === 0 ? 'no endpoint is in use' : ways.join('; ')}.`;
 }
 
 /** For `doctor`, which knows no run: when data can leave at all, and whether a key is there. */

@@ -107,7 +107,7 @@ describe('what is said about privacy', () => {
   });
 
   it('names what goes where', () => {
-    expect(privacyStatement({})).toBe('Nothing leaves this machine: no endpoint is configured.');
+    expect(privacyStatement({})).toBe('Nothing leaves this machine: no endpoint is in use.');
     const local = { answers: 'http://localhost:11434/v1', knowledge: null };
     expect(leavesMachine(local)).toBe(false);
     expect(privacyStatement(local)).toBe(

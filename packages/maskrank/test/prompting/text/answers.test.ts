@@ -290,7 +290,7 @@ describe('answers from MedVInT', () => {
     );
     expect(found.source).toMatchObject({
       provider: 'medvint',
-      model: 'medvint-tiny',
+      model: 'medvint-nano',
       prompt: direct.prompt,
       sampling: 'greedy',
     });

@@ -117,7 +117,7 @@ describe('attempts', () => {
     const asked = await client([json({ error: { message: 'overloaded' } }, 503)]);
     const error = await failure(asked);
     expect(error).toBeInstanceOf(DataError);
-    expect(error.message).toContain('is broken (503: "overloaded"), at 3 attempts');
+    expect(error.message).toContain('is not ready (503: "overloaded"), at 3 attempts');
     expect(asked.server.received).toHaveLength(3);
   });
 

@@ -6,7 +6,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { WordPiece } from '../../../src/models/clip/index.ts';
 import { plainName } from '../../../src/prompting/text/class-words.ts';
 import { CARDS, cardKnowledge, cardText, findCard } from '../../../src/prompting/text/knowledge/cards.ts';
-import { endpointKnowledge, recordedKnowledge } from '../../../src/prompting/text/knowledge/endpoint.ts';
+import { endpointKnowledge } from '../../../src/prompting/text/knowledge/endpoint.ts';
+import { recordedKnowledge } from '../../../src/prompting/text/knowledge/recorded.ts';
 import { says, serve } from './server.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-knowledge-'));

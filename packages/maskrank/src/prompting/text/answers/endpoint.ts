@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { ChatClient, type ChatOptions, chatIdentity } from '../chat.ts';
 import type { Answer, AnswerProvider, Question } from '../types.ts';
-import { imageUrl, SENT_IMAGE, type SentImageOptions } from './image-url.ts';
+import { imageUrl, imageWords, SENT_IMAGE, type SentImageOptions } from './image-url.ts';
 
 export type EndpointAnswersOptions = ChatOptions & {
   /** What the model is told before the question. */
@@ -22,7 +22,7 @@ export function endpointAnswers(options: EndpointAnswersOptions): AnswerProvider
   const { instruction = ANSWER_INSTRUCTION, model } = options;
   const sent = { ...SENT_IMAGE, ...options.image };
   const identity = createHash('sha256')
-    .update(JSON.stringify(['endpoint 1', chatIdentity(options), instruction, sent.maxSidePx, sent.format]))
+    .update(JSON.stringify(['endpoint 2', chatIdentity(options), instruction, imageWords(sent)]))
     .digest('hex');
   return {
     name: 'endpoint',
@@ -52,7 +52,8 @@ export function endpointAnswers(options: EndpointAnswersOptions): AnswerProvider
           model,
           servedModel: reply.servedModel,
           prompt: instruction,
-          image: `${image.widthPx} x ${image.heightPx} px ${sent.format}`,
+          image: `${image.widthPx} x ${image.heightPx} px ${sent.format}${sent.format === 'jpeg' ? ` ${sent.quality}` : ''}`,
+          extra: options.extra == null ? null : JSON.stringify(options.extra),
           finish: reply.finish,
           cutCharacters: reply.cutCharacters,
           at: new Date().toISOString(),

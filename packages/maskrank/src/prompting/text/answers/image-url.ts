@@ -10,8 +10,10 @@ import type { Image } from '../../../imaging/types.ts';
 export type SentImageOptions = {
   /** Longer side at most, px; larger images are shrunk, smaller ones sent as they are. Default 512. */
   readonly maxSidePx?: number;
-  /** `png` (default) loses nothing, `jpeg` (quality 90) is a fifth of the size. */
+  /** `png` (default) loses nothing, `jpeg` is a fifth of the size. */
   readonly format?: 'png' | 'jpeg';
+  /** Of `jpeg`, 1..100. Default 90. */
+  readonly quality?: number;
   /** Bytes of the encoded image at most. Default 4 MiB. */
   readonly maxBytes?: number;
 };
@@ -19,27 +21,36 @@ export type SentImageOptions = {
 export const SENT_IMAGE = {
   maxSidePx: 512,
   format: 'png',
+  quality: 90,
   maxBytes: 4 * 2 ** 20,
 } as const satisfies SentImageOptions;
 
 export type SentImage = { readonly url: string; readonly widthPx: number; readonly heightPx: number };
 
-const ENCODERS: Readonly<
-  Record<'png' | 'jpeg', { readonly type: string; readonly encode: (image: Image) => Promise<Uint8Array> }>
-> = {
-  png: { type: 'image/png', encode: encodePng },
+type Encode = (image: Image, quality: number) => Promise<Uint8Array>;
+
+const ENCODERS: Readonly<Record<'png' | 'jpeg', { readonly type: string; readonly encode: Encode }>> = {
+  png: { type: 'image/png', encode: (image) => encodePng(image) },
   jpeg: {
     type: 'image/jpeg',
-    encode: ({ width, height, channels, data }) =>
-      sharp(data, { raw: { width, height, channels } }).jpeg({ quality: 90 }).toBuffer(),
+    encode: ({ width, height, channels, data }, quality) =>
+      sharp(data, { raw: { width, height, channels } }).jpeg({ quality }).toBuffer(),
   },
 };
 
+/** How an image is sent, in words; all that an answer depends on. */
+export function imageWords(options: SentImageOptions = {}): string {
+  const { maxSidePx, format, quality } = { ...SENT_IMAGE, ...options };
+  return `at most ${maxSidePx} px, ${format}${format === 'jpeg' ? ` ${quality}` : ''}`;
+}
+
 /** The file as a data URL. */
 export async function imageUrl(path: string, options: SentImageOptions = {}): Promise<SentImage> {
-  const { maxSidePx, format, maxBytes } = { ...SENT_IMAGE, ...options };
+  const { maxSidePx, format, quality, maxBytes } = { ...SENT_IMAGE, ...options };
   if (!Number.isInteger(maxSidePx) || maxSidePx < 1)
     throw new UsageError(`imageUrl: maxSidePx ${maxSidePx}; allowed: whole numbers from 1.`);
+  if (!Number.isInteger(quality) || quality < 1 || quality > 100)
+    throw new UsageError(`imageUrl: quality ${quality}; allowed: whole numbers from 1 to 100.`);
   const { width, height, channels, data } = await readImage(path);
   const shrink = Math.min(1, maxSidePx / Math.max(width, height));
   const size = {
@@ -49,7 +60,7 @@ export async function imageUrl(path: string, options: SentImageOptions = {}): Pr
   const whole: Image = { width, height, channels, data };
   const image = shrink < 1 ? resize(whole, size, { filter: 'cubic' }) : whole;
   const { type, encode } = ENCODERS[format];
-  const bytes = await encode(image);
+  const bytes = await encode(image, quality);
   if (bytes.length > maxBytes)
     throw new DataError(
       `imageUrl(${path}): ${bytes.length} bytes as ${format} of ${size.width} x ${size.height} px; allowed: ${maxBytes}. Send it smaller or as jpeg.`,

@@ -2,34 +2,19 @@
 // class, kept in a file with prompt, model and date, never asked again. Only the names of class and modality are sent.
 
 import { createHash } from 'node:crypto';
-import * as z from 'zod';
-import { JsonlStore, readJsonl } from '../../../run/jsonl.ts';
-import { lineParser } from '../../../run/parse-line.ts';
-import { ChatClient, type ChatOptions, chatIdentity } from '../chat.ts';
+import { JsonlStore } from '../../../run/jsonl.ts';
+import { ChatClient, type ChatMessage, type ChatOptions, chatIdentity } from '../chat.ts';
 import { plainName } from '../class-words.ts';
 import type { Knowledge, KnowledgeProvider, KnowledgeSubject } from '../types.ts';
-
-export const knowledgeLineSchema = z.strictObject({
-  class: z.string().min(1),
-  modality: z.string().min(1),
-  text: z.string().min(1),
-  source: z
-    .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
-    .and(z.object({ provider: z.string() }))
-    .exactOptional(),
-  /** `KnowledgeProvider.identity` of whoever wrote it. */
-  identity: z.string().exactOptional(),
-});
-
-export type KnowledgeLine = z.output<typeof knowledgeLineSchema>;
-
-const FILE = { what: 'file of knowledge', parse: lineParser(knowledgeLineSchema) };
+import { KNOWLEDGE_FILE, type KnowledgeLine, keyOf, knowledgeOf } from './knowledge-file.ts';
 
 export type EndpointKnowledgeOptions = ChatOptions & {
   /** File that keeps what was written, JSON lines. */
   readonly cachePath: string;
   /** What the model is asked; `{class}` and `{modality}` are replaced. */
   readonly prompt?: string;
+  /** What the model is told before; null (default) tells it nothing. */
+  readonly instruction?: string | null;
 };
 
 /** The paper asks for a general description of the organ or disease; its words are not known. */
@@ -38,15 +23,14 @@ export const KNOWLEDGE_PROMPT =
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-const keyOf = (about: { class: string; modality: string; identity?: string }): string =>
-  JSON.stringify([plainName(about.class), plainName(about.modality), about.identity ?? null]);
-
 /** Throws UnansweredError when the model declines. `close` it. */
 export function endpointKnowledge(options: EndpointKnowledgeOptions): KnowledgeProvider & { close(): void } {
   const client = new ChatClient(options);
-  const { prompt: template = KNOWLEDGE_PROMPT, model, cachePath } = options;
-  const identity = sha256(JSON.stringify(['endpoint knowledge 1', chatIdentity(options), template]));
-  const store = JsonlStore.open<KnowledgeLine>(cachePath, { ...FILE, key: keyOf, fsync: 'each' });
+  const { prompt: template = KNOWLEDGE_PROMPT, instruction = null, model, cachePath } = options;
+  const identity = sha256(
+    JSON.stringify(['endpoint knowledge 2', chatIdentity(options), instruction, template]),
+  );
+  const store = JsonlStore.open<KnowledgeLine>(cachePath, { ...KNOWLEDGE_FILE, key: keyOf, fsync: 'each' });
   const knowledge = async (
     { className, modality }: KnowledgeSubject,
     signal: AbortSignal,
@@ -56,7 +40,8 @@ export function endpointKnowledge(options: EndpointKnowledgeOptions): KnowledgeP
     const prompt = template
       .replaceAll('{class}', () => plainName(className))
       .replaceAll('{modality}', () => modality);
-    const reply = await client.ask([{ role: 'user', content: prompt }], signal);
+    const told: ChatMessage[] = instruction === null ? [] : [{ role: 'system', content: instruction }];
+    const reply = await client.ask([...told, { role: 'user', content: prompt }], signal);
     const source = {
       provider: 'endpoint',
       endpoint: client.address.baseUrl,
@@ -64,6 +49,7 @@ export function endpointKnowledge(options: EndpointKnowledgeOptions): KnowledgeP
       model,
       servedModel: reply.servedModel,
       prompt,
+      ...(instruction !== null && { instruction }),
       finish: reply.finish,
       at: new Date().toISOString(),
       hash: sha256(reply.text),
@@ -73,23 +59,3 @@ export function endpointKnowledge(options: EndpointKnowledgeOptions): KnowledgeP
   };
   return { name: 'endpoint', identity, knowledge, close: () => store.close() };
 }
-
-/** Knowledge out of such a file alone, or out of one that a person wrote; null for classes without a line. */
-export function recordedKnowledge(path: string): KnowledgeProvider {
-  const { entries } = readJsonl<KnowledgeLine>(path, FILE);
-  const lines = new Map(entries.map((line) => [keyOf({ class: line.class, modality: line.modality }), line]));
-  const content = [...lines].map(([key, { text }]) => JSON.stringify([key, text]));
-  return {
-    name: 'recorded',
-    identity: sha256(content.sort().join('\n')),
-    knowledge: async ({ className, modality }) => {
-      const line = lines.get(keyOf({ class: className, modality }));
-      return line === undefined ? null : knowledgeOf(line);
-    },
-  };
-}
-
-const knowledgeOf = ({ text, source }: KnowledgeLine): Knowledge => ({
-  text,
-  source: source ?? { provider: 'recorded', hash: sha256(text) },
-});
