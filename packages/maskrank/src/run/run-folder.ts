@@ -71,6 +71,8 @@ const recordSchema = z.strictObject({
       /** Null while it runs, and for ever when it was killed. */
       elapsedMs: z.number().nullable(),
       exitCode: z.int().nullable(),
+      /** What the command sent to other machines and where to, as a sentence; absent where it could send nothing. */
+      privacy: z.string().exactOptional(),
     }),
   ),
 });
@@ -261,6 +263,11 @@ export class RunFolder {
     await this.#update(({ versions }) => ({ versions: { ...versions, engine } }));
   }
 
+  /** Notes in this command's line of the history what leaves the machine. */
+  async setPrivacy(privacy: string): Promise<void> {
+    await this.#update(({ history }) => ({ history: this.#withOwn(history, { privacy }) }));
+  }
+
   /**
    * Begins or resumes a stage. `sections` are those that shape its result, `madeFrom` the hashes of its inputs.
    * Begun before with other values, it is refused with every difference, unless `restart`.
@@ -329,17 +336,23 @@ export class RunFolder {
     const entry = this.#entry;
     if (entry === undefined) return;
     const elapsedMs = Date.now() - Date.parse(entry.at);
-    const isOwn = ({ at, command, exitCode: code }: HistoryEntry) =>
-      at === entry.at && command === entry.command && code === null;
     try {
-      await this.#update(({ history }) => {
-        const own = history.findLastIndex(isOwn);
-        const ended = history.map((line, i) => (i === own ? { ...line, elapsedMs, exitCode } : line));
-        return { ...(exitCode === 0 && this.#kept()), history: ended };
-      });
+      await this.#update(({ history }) => ({
+        ...(exitCode === 0 && this.#kept()),
+        history: this.#withOwn(history, { elapsedMs, exitCode }),
+      }));
     } finally {
       this.#lock?.release();
     }
+  }
+
+  /** The history with more known of this command, which still runs. */
+  #withOwn(history: readonly HistoryEntry[], more: Partial<HistoryEntry>): HistoryEntry[] {
+    const entry = this.#entry;
+    const own = history.findLastIndex(
+      ({ at, command, exitCode }) => at === entry?.at && command === entry.command && exitCode === null,
+    );
+    return history.map((line, i) => (i === own ? { ...line, ...more } : line));
   }
 
   /** This command's configuration as the run's. */

@@ -22,6 +22,8 @@ describe('regionOptions', () => {
     const { unary, crf } = crfOf(optionsOf());
     expect(unary).toEqual({ form: 'medclip-sam', tau: 1.05, epsilon: 1e-8 });
     expect(crf.iterations).toBe(1);
+    expect(crf.workingSidePx).toBe(512);
+    expect(crfOf(optionsOf({ 'crf.workingSidePx': 'none' })).crf.workingSidePx).toBeNull();
     expect(crf.terms).toEqual(
       CRF_PRESETS['medclip-sam'].terms.map((term) => ({ ...term, normalisation: 'symmetric' })),
     );
@@ -45,6 +47,7 @@ describe('regionOptions', () => {
     expect(crf).toEqual({
       iterations: 2,
       filter: 'lattice',
+      workingSidePx: 512,
       terms: [
         { kind: 'bilateral', sigmaPx: 40, sigmaColour: 13, compatibility: 10, normalisation: 'symmetric' },
       ],

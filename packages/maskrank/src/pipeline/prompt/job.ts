@@ -14,6 +14,7 @@ import type { FloatMap } from '../../imaging/types.ts';
 import { openPromptStore, type PromptLine, promptKey, promptLine } from '../../prompting/prompt-store.ts';
 import type { RegionPrompt } from '../../prompting/regions/index.ts';
 import type { Saliency } from '../../prompting/saliency/index.ts';
+import { leavesMachine, privacyStatement } from '../../prompting/text/privacy.ts';
 import { questionFor } from '../../prompting/text/questions.ts';
 import type { AnswerProvider } from '../../prompting/text/types.ts';
 import { safePoint } from '../../run/interrupt.ts';
@@ -25,7 +26,7 @@ import { finishPrompts, type QualityReport } from './finish.ts';
 import { openNetwork } from './network.ts';
 import { findMade, type Pool, readPool, type WantedLine } from './pool.ts';
 import { caseMaps, classPrompt, makePrompter, type PromptedClass, type Prompter } from './prompter.ts';
-import { openAnswers, openKnowledge } from './providers.ts';
+import { endpointsInUse, openAnswers, openKnowledge } from './providers.ts';
 import { isOfShard, type Shard, shardPath } from './shard.ts';
 import { answerFor, answerIdentity, gatherKnowledge, type SourcedText, textFields } from './text.ts';
 
@@ -58,6 +59,8 @@ export type PromptJobResult = {
   /** Lines that nobody has made yet. */
   readonly missing: number;
   readonly randomWeights: boolean;
+  /** What left the machine and where to, as a sentence. */
+  readonly privacy: string;
   readonly counts: readonly ClassCounts[];
   readonly quality: QualityReport | null;
   readonly preview: string | null;
@@ -90,6 +93,7 @@ export async function promptJob(
   const knowing = openKnowledge(providers);
   const answers = await openAnswers(providers);
   try {
+    const privacy = await tellPrivacy(context);
     const about = { classes: workspace.classes, modality: dataset.modality };
     const prompter = makePrompter(network, config, about, join(run.paths.cache, 'saliency'));
     const knowledge =
@@ -108,6 +112,7 @@ export async function promptJob(
       cases: cases.filter((_, i) => isOfShard(i, shard)).length,
       ...counts,
       randomWeights: network.isRandom,
+      privacy,
       ...finished,
     };
   } finally {
@@ -115,6 +120,15 @@ export async function promptJob(
     answers?.close?.();
     network.model.dispose();
   }
+}
+
+/** Says what leaves the machine and where to, before anything does; the addresses are checked by now. */
+async function tellPrivacy({ run, config, note }: JobContext): Promise<string> {
+  const endpoints = endpointsInUse(config);
+  const privacy = privacyStatement(endpoints);
+  note({ privacy, leavesMachine: leavesMachine(endpoints) }, privacy);
+  await run.setPrivacy(privacy);
+  return privacy;
 }
 
 /** One command a part; released at the end of the scope. */

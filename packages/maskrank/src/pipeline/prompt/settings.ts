@@ -80,7 +80,7 @@ const unary = ({ unary: { form, tau, epsilon, clip } }: Config['crf']): Saliency
 function crfOptions(crf: Config['crf']): DenseCrfOptions {
   const preset = CRF_PRESETS[crf.preset];
   const [smoothness, appearance] = preset.terms;
-  const { normalisation, filter } = crf;
+  const { normalisation, filter, workingSidePx } = crf;
   const weight = { gaussian: crf.gaussian.weight, bilateral: crf.bilateral.weight };
   const terms: DenseCrfOptions['terms'] = [
     {
@@ -100,6 +100,7 @@ function crfOptions(crf: Config['crf']): DenseCrfOptions {
   return {
     iterations: given(crf.iterations, preset.iterations),
     filter,
+    workingSidePx,
     terms: terms.filter(({ compatibility }) => compatibility !== 0),
   };
 }

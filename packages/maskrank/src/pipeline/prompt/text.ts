@@ -4,11 +4,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod';
+import type * as z from 'zod';
 import { parseArtefact } from '../../datasets/artefact.ts';
 import type { UnlabelledCase } from '../../datasets/cases.ts';
 import type { DatasetClass } from '../../datasets/schema.ts';
 import type { PromptLine } from '../../prompting/prompt-store.ts';
+import { knowledgeRecordSchema } from '../../prompting/text/knowledge/recorded.ts';
 import { tidyText } from '../../prompting/text/parts.ts';
 import { questionFor } from '../../prompting/text/questions.ts';
 import type { AnswerProvider, KnowledgeProvider, TextSource } from '../../prompting/text/types.ts';
@@ -36,20 +37,7 @@ const hash = (value: unknown): string => createHash('sha256').update(canonicalJs
 export const answerIdentity = (provider: AnswerProvider, question: string): string =>
   hash({ provider: provider.identity, question });
 
-const recordSchema = z.strictObject({
-  schemaVersion: z.literal(1),
-  /** By class: what it was described by and how. */
-  knowledge: z.record(
-    z.string(),
-    z.strictObject({
-      className: z.string(),
-      text: z.string(),
-      source: z.looseObject({ provider: z.string(), identity: z.string() }),
-    }),
-  ),
-});
-
-type KeptKnowledge = z.output<typeof recordSchema>['knowledge'][string];
+type KeptKnowledge = z.output<typeof knowledgeRecordSchema>['knowledge'][string];
 
 /** RUN/knowledge.json: what the classes are described by. */
 export const knowledgePath = (dir: string): string => join(dir, 'knowledge.json');
@@ -91,10 +79,10 @@ export async function gatherKnowledge(
   return known;
 }
 
-function readKnowledge(dir: string): z.output<typeof recordSchema>['knowledge'] {
+function readKnowledge(dir: string): z.output<typeof knowledgeRecordSchema>['knowledge'] {
   const path = knowledgePath(dir);
   if (!existsSync(path)) return {};
-  return parseArtefact(readJson(path, 'knowledge of the classes'), recordSchema, path).knowledge;
+  return parseArtefact(readJson(path, 'knowledge of the classes'), knowledgeRecordSchema, path).knowledge;
 }
 
 /**

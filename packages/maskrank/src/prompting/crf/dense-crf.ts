@@ -17,6 +17,7 @@ import type { Features, KernelFilter } from './filter.ts';
 import { Kernel, type KernelNormalisation } from './kernel.ts';
 import { LatticeFilter } from './lattice-filter.ts';
 import { MeanField, type PairwisePotential, type Unary } from './mean-field.ts';
+import { growProbabilities, isSize, shrinkImage, shrinkUnary, workingSize } from './working-size.ts';
 
 /** A pairwise term: which pixels speak to each other, and what they say. */
 export type PairwiseTerm = {
@@ -24,7 +25,7 @@ export type PairwiseTerm = {
   readonly compatibility: Compatibility;
   /** Default `symmetric`. */
   readonly normalisation?: KernelNormalisation;
-  /** Standard deviation of the distance, px. */
+  /** Standard deviation of the distance, px of the image as the CRF sees it (`workingSidePx`). */
   readonly sigmaPx: SigmaPx;
 } & (
   | {
@@ -45,10 +46,15 @@ export type DenseCrfOptions = {
   readonly iterations: number;
   /** `exact` sums over all pairs of pixels, for at most 8192 pixels. Default `lattice`. */
   readonly filter?: 'lattice' | 'exact';
+  /**
+   * Longer side at which the CRF works, px: larger images are shrunk for it (working-size.ts), which bounds its time whatever
+   * the image. `sigmaPx` is in pixels of the shrunk image. null (default) is full size, as the reference.
+   */
+  readonly workingSidePx?: number | null;
 };
 
 export type DenseCrfResult = {
-  /** [L, h, w], sums to one over labels. */
+  /** [L, h, w], sums to one over labels; of the image's size. */
   readonly probabilities: Float32Array;
   /** The most probable label of every pixel, the first of equal ones. */
   readonly labels: LabelMap;
@@ -111,21 +117,27 @@ export function pairwisePotentials(
 
 /**
  * Refines what is known of every pixel by what its neighbours and pixels of like colour say.
+ * @param unary of the image's size, or of the size at which the CRF works (`workingSize`)
  * @throws UsageError when sizes differ or a setting is out of range
  */
 export function denseCrf(image: CrfImage, unary: Unary, options: DenseCrfOptions): DenseCrfResult {
-  const { width, height } = unary;
-  if (image.width !== width || image.height !== height) {
+  const { width, height } = image;
+  const { iterations, workingSidePx = null } = options;
+  const size = workingSize(image, workingSidePx);
+  if (!isSize(unary, image) && !isSize(unary, size)) {
     throw new UsageError(
-      `denseCrf: image ${image.width} x ${image.height}, unary energies ${width} x ${height}; allowed: equal sizes.`,
+      `denseCrf: image ${width} x ${height}, unary energies ${unary.width} x ${unary.height}; allowed: equal sizes${isSize(image, size) ? '' : `, or ${size.width} x ${size.height}`}.`,
     );
   }
-  if (!Number.isInteger(options.iterations) || options.iterations < 0) {
-    throw new UsageError(`denseCrf: iterations = ${options.iterations}; allowed: whole numbers from 0.`);
+  if (!Number.isInteger(iterations) || iterations < 0) {
+    throw new UsageError(`denseCrf: iterations = ${iterations}; allowed: whole numbers from 0.`);
   }
-  const field = new MeanField(unary, pairwisePotentials(image, options));
-  for (let i = 0; i < options.iterations; i++) field.step();
-  const probabilities = field.probabilities();
+  const field = new MeanField(
+    shrinkUnary(unary, size),
+    pairwisePotentials(shrinkImage(image, size), options),
+  );
+  for (let i = 0; i < iterations; i++) field.step();
+  const probabilities = growProbabilities(field.probabilities(), size, image);
   return { probabilities, labels: { width, height, data: mostProbable(probabilities, unary.labels) } };
 }
 

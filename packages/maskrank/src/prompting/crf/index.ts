@@ -31,3 +31,4 @@ export {
   unaryFromProbabilities,
   unaryFromSaliency,
 } from './unary.ts';
+export { workingSize } from './working-size.ts';

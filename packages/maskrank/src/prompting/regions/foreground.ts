@@ -3,7 +3,7 @@
 
 import { UsageError } from '@maskrank/torch/errors';
 import { otsuMask } from '../../imaging/otsu.ts';
-import { resizeNearest } from '../../imaging/resample.ts';
+import { resize, resizeNearest } from '../../imaging/resample.ts';
 import type { FloatMap, Mask } from '../../imaging/types.ts';
 import {
   type CrfImage,
@@ -11,6 +11,7 @@ import {
   denseCrf,
   type SaliencyUnary,
   unaryFromSaliency,
+  workingSize,
 } from '../crf/index.ts';
 import { twoMeansThreshold } from './two-means.ts';
 
@@ -30,7 +31,10 @@ export type ForegroundRule =
       /** Clusters are found on a square of this side, nearest resampling there and back, px; null: on the map itself. */
       readonly sidePx: number | null;
     }
-  /** Labels of a dense CRF over the image, with the saliency as unary energies: borders follow the image's edges. */
+  /**
+   * Labels of a dense CRF over the image, with the saliency as unary energies: borders follow the image's edges. With
+   * `crf.workingSidePx` map and image are shrunk for it.
+   */
   | { readonly kind: 'crf'; readonly unary: SaliencyUnary; readonly crf: DenseCrfOptions };
 
 /**
@@ -49,12 +53,35 @@ export function foregroundOf(map: FloatMap, rule: ForegroundRule, image?: CrfIma
       if (image === undefined) {
         throw new UsageError('foregroundOf: the rule crf needs the image; pass it, or choose another rule.');
       }
-      return denseCrf(image, unaryFromSaliency(map, rule.unary), rule.crf).labels;
+      return refined(map, image, rule);
     }
     default:
       return rule satisfies never;
   }
 }
+
+function refined(
+  map: FloatMap,
+  image: CrfImage,
+  { unary, crf }: Extract<ForegroundRule, { kind: 'crf' }>,
+): Mask {
+  const { width, height } = image;
+  if (map.width !== width || map.height !== height)
+    throw new UsageError(
+      `foregroundOf: map ${map.width} x ${map.height}, image ${width} x ${height}; allowed: equal sizes.`,
+    );
+  const size = workingSize(image, crf.workingSidePx ?? null);
+  const isWhole = size.width === width && size.height === height;
+  // The map is shrunk before its energies are computed, which cost more than all else on a large image.
+  const small = isWhole ? map : inRange(resize(map, size, { filter: 'area' }));
+  return denseCrf(image, unaryFromSaliency(small, unary), crf).labels;
+}
+
+/** Means of values in 0..1 may leave it by rounding. */
+const inRange = (map: FloatMap): FloatMap => ({
+  ...map,
+  data: map.data.map((s) => Math.min(1, Math.max(0, s))),
+});
 
 /** Where a map is above a number. */
 export function above({ width, height, data }: FloatMap, threshold: number): Mask {

@@ -73,11 +73,11 @@ const UNARY = { form: 'medclip-sam', tau: 1.05, epsilon: 1e-8 } as const;
 export const REGION_PRESETS = {
   /**
    * The paper's steps: saliency, dense CRF, the largest component (`maxRegions` 2 for lungs), a box each, points inside. Its
-   * numbers are not stated: the CRF's are MedCLIP-SAM's; three points from the core of every region.
+   * numbers are not stated: the CRF's are MedCLIP-SAM's, on images of at most 512 px; three points from the core of every region.
    */
   paper: {
     ...BASE,
-    foreground: { kind: 'crf', unary: UNARY, crf: CRF_PRESETS['medclip-sam'] },
+    foreground: { kind: 'crf', unary: UNARY, crf: { ...CRF_PRESETS['medclip-sam'], workingSidePx: 512 } },
     keep: { ...BASE.keep, minAreaPx: 16, minShareOfLargest: 0.1 },
     points: { ...BASE.points, count: 3, per: 'region', placing: 'core' },
   },

@@ -99,19 +99,28 @@ export const crf = z
       .enum(['medclip-sam', 'medclip-sam-v2', 'pydensecrf'])
       .default('medclip-sam')
       .describe('starting values of this section (the paper states none)'),
+    workingSidePx: optional(z.int().min(16).max(8192))
+      .default(512)
+      .describe(
+        'longer side at which the CRF works, pixels; larger images are shrunk for it and its probabilities brought back. none means full size',
+      ),
     iterations: optional(z.int().min(0).max(100)).describe(
       'mean-field steps; 0 gives the labels of the map alone',
     ),
     gaussian: z
       .strictObject({
-        sigmaPx: optional(positive()).describe('reach of the smoothness term, pixels of the original image'),
+        sigmaPx: optional(positive()).describe(
+          'reach of the smoothness term, pixels of the image as the CRF sees it (workingSidePx)',
+        ),
         weight: optional(weight()).describe('Potts weight of the smoothness term; 0 is off'),
       })
       .prefault({})
       .describe('Near pixels agree: removes specks'),
     bilateral: z
       .strictObject({
-        sigmaPx: optional(positive()).describe('reach of the appearance term, pixels of the original image'),
+        sigmaPx: optional(positive()).describe(
+          'reach of the appearance term, pixels of the image as the CRF sees it (workingSidePx)',
+        ),
         sigmaColour: optional(positive()).describe(
           'reach in colour, grey levels of 0..255 in each of three channels; a grey image counts as three equal ones',
         ),
@@ -223,7 +232,36 @@ const endpoint = z
       .describe(
         'allow http:// beyond this machine and private networks; images and key then travel readable',
       ),
-    maxTokens: countFrom1().default(200).describe('tokens of an answer at most'),
+    instruction: place().describe(
+      'what the model is told before a question about an image; none means a request for shape and place in three sentences',
+    ),
+    instructionRole: z
+      .enum(['system', 'user'])
+      .default('system')
+      .describe(
+        'who says the instruction: user, in front of the question, for models that refuse a system message',
+      ),
+    knowledgePrompt: place().describe(
+      'what the model is asked about a class, {class} and {modality} replaced; none means location, shape, size, appearance and variability in 90 words',
+    ),
+    knowledgeInstruction: place().describe('what the model is told before that; none means nothing'),
+    image: z
+      .strictObject({
+        maxSidePx: countFrom1()
+          .max(8192)
+          .default(512)
+          .describe('longer side at most, pixels; larger images are shrunk, smaller ones sent as they are'),
+        format: z
+          .enum(['png', 'jpeg'])
+          .default('png')
+          .describe('png loses nothing, jpeg is a fifth of the size'),
+        quality: z.int().min(1).max(100).default(90).describe('of jpeg'),
+      })
+      .prefault({})
+      .describe('The image as it is sent'),
+    maxTokens: countFrom1()
+      .default(200)
+      .describe('tokens of an answer at most; models that think need 2000 and more'),
     maxTokensField: z
       .enum(['max_tokens', 'max_completion_tokens'])
       .default('max_tokens')
@@ -235,6 +273,9 @@ const endpoint = z
       .nullable()
       .default(0)
       .describe('0 takes the likeliest words; none sends no temperature, for models that allow no choice'),
+    extra: place().describe(
+      'further fields of a request as JSON, as {"seed":1} or {"reasoning_effort":"none"}; recorded, so nothing secret',
+    ),
     timeoutS: countFrom1().default(120).describe('for one attempt, seconds'),
     retries: z
       .int()
@@ -255,10 +296,13 @@ export const text = z
         'who answers the question about an image (vqa): MedVInT-TD on this machine, an endpoint, a file',
       ),
     knowledge: z
-      .enum(['none', 'cards', 'endpoint'])
+      .enum(['none', 'cards', 'endpoint', 'recorded'])
       .default('cards')
-      .describe('who describes a class in general: the cards that ship with maskrank, or an endpoint'),
+      .describe('who describes a class in general: the cards that ship with maskrank, an endpoint, a file'),
     recorded: place().describe('for answers recorded: the file, lines of case, class and text'),
+    recordedKnowledge: place().describe(
+      "for knowledge recorded: the file, lines of class, modality and text, or another run's knowledge.json",
+    ),
     medvint: z
       .strictObject({
         weights: place().describe('folder or file of MedVInT-TD, or a registered name'),
@@ -277,6 +321,27 @@ export const text = z
           .max(512)
           .default(50)
           .describe('tokens of an answer at most (released: 50)'),
+        decoding: z
+          .enum(['greedy', 'sampled'])
+          .default('greedy')
+          .describe('greedy takes the likeliest token (released), sampled draws one: the next four keys'),
+        temperature: positive()
+          .default(1)
+          .describe('for sampled: below 1 the likely tokens gain, above 1 the unlikely ones'),
+        topK: optional(countFrom1()).describe(
+          'for sampled: only so many of the likeliest tokens; none means all',
+        ),
+        topP: z
+          .number()
+          .gt(0)
+          .max(1)
+          .default(1)
+          .describe(
+            'for sampled: only the likeliest tokens that have this share of the probability; 1 means all',
+          ),
+        seed: optional(z.int().min(0).max(0xffff_ffff)).describe(
+          "for sampled: each case and class draws from a stream of its own; none means the run's seed",
+        ),
       })
       .prefault({})
       .describe('MedVInT-TD, 7 billion parameters'),
