@@ -34,6 +34,7 @@ function decoderConfig(config: Json): DecoderConfig {
     multimaskOutputs: decoder.num_multimask_outputs,
     iouHeadDepth: decoder.iou_head_depth ?? 3,
     iouHeadDim: decoder.iou_head_hidden_dim,
+    refine: null,
   };
 }
 

@@ -1,10 +1,11 @@
 // The numbers that make a SAM: released SAM (Kirillov 2023), SAM-Med2D (Cheng 2023, 256 px with adapters), and two small
-// networks of the same code that train on two CPU cores from few images, helped by a convolutional stem, its maps in the decoder,
-// and drawn boxes. A configuration is plain data and is saved beside the weights.
+// networks of the same code that train on two CPU cores from few images, helped by a convolutional stem, its maps and further
+// convolutions in the decoder, and drawn boxes. A configuration is plain data and is saved beside the weights.
 // Not here: guessing the configuration of a weight file (checkpoint.ts).
 
 import { UsageError } from '@maskrank/torch/errors';
 import type { GeometryRule } from '../../imaging/geometry.ts';
+import type { RefineConfig } from './refine.ts';
 
 export type ImageEncoderConfig = {
   /** Channels of a token. */
@@ -51,6 +52,8 @@ export type DecoderConfig = {
   readonly iouHeadDepth: number;
   /** Hidden channels of that head. */
   readonly iouHeadDim: number;
+  /** Convolutions on the upscaled map before masks are read off it; released models: null. */
+  readonly refine: RefineConfig | null;
 };
 
 export type SamConfig = {
@@ -91,6 +94,7 @@ const SAM_DECODER: DecoderConfig = {
   multimaskOutputs: 3,
   iouHeadDepth: 3,
   iouHeadDim: 256,
+  refine: null,
 };
 
 type Backbone = Pick<ImageEncoderConfig, 'dim' | 'depth' | 'heads' | 'globalBlocks'>;
@@ -154,8 +158,19 @@ function samMed2d(
   };
 }
 
-const SMALL_DECODER: DecoderConfig = { ...SAM_DECODER, mlpDim: 512, iouHeadDim: 128 };
-const TINY_DECODER: DecoderConfig = { ...SAM_DECODER, heads: 4, mlpDim: 256, iouHeadDim: 64 };
+const SMALL_DECODER: DecoderConfig = {
+  ...SAM_DECODER,
+  mlpDim: 512,
+  iouHeadDim: 128,
+  refine: { depth: 3, channels: 64 },
+};
+const TINY_DECODER: DecoderConfig = {
+  ...SAM_DECODER,
+  heads: 4,
+  mlpDim: 256,
+  iouHeadDim: 64,
+  refine: { depth: 3, channels: 32 },
+};
 
 /** What lets a small network learn from few images, in the encoder and around it. */
 const FEW_IMAGES = { stem: 'convolutions', stemDepth: 3 } as const;
@@ -239,6 +254,10 @@ export function checkSamConfig(config: SamConfig): void {
   need(
     (config.embedDim / 2) % d.heads === 0,
     `embedDim / 2 = ${config.embedDim / 2} is not a multiple of decoder.heads ${d.heads}`,
+  );
+  need(
+    d.refine === null || [d.refine.depth, d.refine.channels].every((x) => Number.isInteger(x) && x > 0),
+    `decoder.refine ${JSON.stringify(d.refine)} is neither null nor made of positive whole numbers`,
   );
   need(config.maskInChannels % 4 === 0, `maskInChannels ${config.maskInChannels} is not a multiple of 4`);
   if (wrong.length > 0) throw new UsageError(`model '${config.name}': ${wrong.join('; ')}.`);

@@ -4,6 +4,7 @@
 import { type CheckpointShapes, countOf, type ReadSize, shapeReader } from '../checkpoint-shapes.ts';
 import { hasConvolutionStem, inferConvolutionStem } from '../convolution-stem.ts';
 import { type DecoderConfig, type ImageEncoderConfig, SAM_CONFIGS, type SamConfig } from './config.ts';
+import type { RefineConfig } from './refine.ts';
 
 const STEM = 'image_encoder.patch_embed';
 
@@ -56,7 +57,15 @@ function inferDecoder(shapes: CheckpointShapes, size: ReadSize): DecoderConfig {
     multimaskOutputs: size('mask_decoder.mask_tokens.weight', 0) - 1,
     iouHeadDepth: countOf(shapes, head),
     iouHeadDim: size(`${head}.0.weight`, 0),
+    refine: inferRefine(shapes, size),
   };
+}
+
+function inferRefine(shapes: CheckpointShapes, size: ReadSize): RefineConfig | null {
+  const layers = 'mask_decoder.refine.layers';
+  if (!shapes.has(`${layers}.0.weight`)) return null;
+  // Of every three layers the last, the activation, has no tensors.
+  return { depth: Math.ceil(countOf(shapes, layers) / 3), channels: size(`${layers}.0.weight`, 0) };
 }
 
 const SAME_BACKBONE = ['dim', 'depth', 'heads', 'adapters'] as const;

@@ -1,5 +1,6 @@
 // Mask decoder of SAM (Kirillov 2023, fig. 14): output tokens and prompt tokens meet the image embedding in a two-way
-// transformer; each mask token gives, through a small network, the weights of a dot product with the upscaled image.
+// transformer; each mask token gives, through a small network, the weights of a dot product with the upscaled image, which small
+// networks refine by convolutions first (refine.ts).
 // The upscaling convolutions have stride = kernel, so each place is upscaled for itself: they are done as matrix products on
 // places, and only the finished masks are put into image order. Holds no image state. Not here: resizing masks (postprocess.ts).
 // Shapes: N prompts, T prompt tokens, M masks, C channels, G grid side, L = G G places.
@@ -8,6 +9,7 @@ import { cat, type Generator, nn, op, type Tensor } from '@maskrank/torch';
 import type { SamConfig } from './config.ts';
 import { type HighRes, highResChannels, unpackHighRes } from './high-res.ts';
 import { Mlp, rows } from './layers.ts';
+import { inImageOrder, Refine } from './refine.ts';
 import { TwoWayTransformer } from './two-way-transformer.ts';
 
 /** Of SAM's LayerNorm2d. */
@@ -43,11 +45,12 @@ export class MaskDecoder extends nn.Module {
   /** Projections of the high-resolution features, at a quarter (s0) and at half (s1) of a token's side; SAM 2's names. */
   readonly conv_s0: nn.Conv2d | null;
   readonly conv_s1: nn.Conv2d | null;
+  readonly refine: Refine | null;
   readonly #fine: { readonly half: number; readonly quarter: number };
 
   /**
-   * Probability with which whole channels are dropped before each of the two upscaling convolutions, for each prompt anew;
-   * 0 is off. It has no parameters and does not follow train() or eval(): it is on when set, for training and for proposals.
+   * Probability with which whole channels are dropped before each of the two upscaling convolutions, and before the
+   * refinement, for each prompt anew; 0 is off. It has no parameters and does not follow train() or eval(): it is on when set, for training and for proposals.
    */
   dropoutP = 0;
   /** Stream for the dropped channels; null: the engine's own. */
@@ -75,6 +78,10 @@ export class MaskDecoder extends nn.Module {
     this.iou_prediction_head = new Mlp(embedDim, decoder.iouHeadDim, count, decoder.iouHeadDepth);
     this.conv_s0 = highRes ? new nn.Conv2d(this.#fine.quarter, embedDim / 8, 1) : null;
     this.conv_s1 = highRes ? new nn.Conv2d(this.#fine.half, embedDim / 4, 1) : null;
+    this.refine =
+      decoder.refine === null
+        ? null
+        : new Refine(embedDim / 8, highRes ? this.#fine.quarter : 0, decoder.refine);
   }
 
   /** `multimask`: the heads for ambiguous prompts (1 to 3); else the one for unambiguous ones (0). */
@@ -91,22 +98,38 @@ export class MaskDecoder extends nn.Module {
     const pe = imagePe.flatten(2).transpose(1, 2); // [1, L, C]
     const { tokens: told, image } = this.transformer.forward(places, pe, tokens);
     const heads = multimask ? { from: 1, to: count } : { from: 0, to: 1 };
-    const masks = this.#masks(told, this.#upscale(image, fine), imageEmbeddings.size(2), heads);
+    const masks = this.#masks(
+      this.#weights(told, heads),
+      this.#upscale(image, fine),
+      fine,
+      imageEmbeddings.size(2),
+    );
     const iou = this.iou_prediction_head.forward(told.select(1, 0)).slice(1, heads.from, heads.to); // [N, M]
     return { masks, iou };
   }
 
-  /** told [N, tokens, C], upscaled [N, L 16, C / 8] -> [N, M, 4 G, 4 G] */
-  #masks(told: Tensor, upscaled: Tensor, side: number, heads: { from: number; to: number }): Tensor {
-    const n = told.size(0);
+  /** Of every mask's dot product: [N, M, C / 8]. */
+  #weights(told: Tensor, heads: { from: number; to: number }): Tensor {
     const weights = this.output_hypernetworks_mlps
       .slice(heads.from, heads.to)
       .map((mlp, i) => mlp.forward(told.select(1, 1 + heads.from + i)).unsqueeze(1)); // [N, 1, C / 8] each
-    const logits = cat(weights, 1).bmm(upscaled.transpose(1, 2)); // [N, M, L 16]
+    return cat(weights, 1);
+  }
+
+  /** weights [N, M, C / 8], upscaled [N, L 16, C / 8] -> [N, M, 4 G, 4 G] */
+  #masks(weights: Tensor, upscaled: Tensor, fine: HighRes | null, side: number): Tensor {
+    const [n, count] = weights.shape as [number, number];
+    const size = [n, count, 4 * side, 4 * side];
+    if (this.refine !== null) {
+      const edges = fine === null ? null : inImageOrder(fine.quarter, side);
+      const refined = this.refine.forward(this.#dropChannels(inImageOrder(upscaled, side)), edges);
+      return weights.bmm(refined.flatten(1, 2).transpose(1, 2)).view(size);
+    }
+    const logits = weights.bmm(upscaled.transpose(1, 2)); // [N, M, L 16]
     return logits
-      .view([n, weights.length, side, side, 2, 2, 2, 2]) // row, column, then (row, column) within each doubling
+      .view([n, count, side, side, 2, 2, 2, 2]) // row, column, then (row, column) within each doubling
       .permute([0, 1, 2, 4, 6, 3, 5, 7])
-      .reshape([n, weights.length, 4 * side, 4 * side]);
+      .reshape(size);
   }
 
   /** image [N, L, C], fine by place -> [N, L 16, C / 8]; the 16 are (row, column) of the first doubling, then of the second. */
@@ -122,11 +145,15 @@ export class MaskDecoder extends nn.Module {
     return joined(double(this.#dropChannels(normal), second), fine?.quarter, this.conv_s0).gelu();
   }
 
-  /** x [N, places, channels] without the channels that chance picks, the rest scaled up. */
+  /** x [N, places, channels] or [N, S, S, channels] without the channels that chance picks, the rest scaled up. */
   #dropChannels(x: Tensor): Tensor {
     const keepP = 1 - this.dropoutP;
     if (keepP === 1) return x;
-    const kept = bernoulliInPlace(emptyLike(x, [x.size(0), 1, x.size(2)]), keepP, this.dropoutGenerator);
+    const kept = bernoulliInPlace(
+      emptyLike(x, [x.size(0), ...new Array<number>(x.ndim - 2).fill(1), x.size(-1)]),
+      keepP,
+      this.dropoutGenerator,
+    );
     return x.mul(kept.div(keepP));
   }
 }

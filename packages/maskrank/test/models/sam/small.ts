@@ -14,7 +14,7 @@ export const SMALL: SamConfig = {
   textDim: 6,
   maskInChannels: 4,
   encoder: { ...tiny.encoder, dim: 16, depth: 2, heads: 2, windowSize: 3, globalBlocks: [1], mlpRatio: 2 },
-  decoder: { ...tiny.decoder, heads: 2, mlpDim: 16, iouHeadDim: 8 },
+  decoder: { ...tiny.decoder, heads: 2, mlpDim: 16, iouHeadDim: 8, refine: null },
 };
 
 export function smallSam(changes: Partial<SamConfig> = {}, seed = 1): Sam {
