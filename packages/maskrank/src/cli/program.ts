@@ -3,6 +3,7 @@
 
 import { UsageError } from '@maskrank/torch/errors';
 import { Command, CommanderError, Help, Option } from 'commander';
+import { isWithin } from '../run/config-part.ts';
 import { flagName } from '../run/flag-name.ts';
 import type { Leaf } from '../run/leaves.ts';
 import type { OptionSpec, Verb } from './verb.ts';
@@ -55,6 +56,9 @@ const COMMON_KEYS = {
   device: ['auto|cpu|cuda', 'where to compute'],
   threads: ['integer', 'CPU threads; 0 leaves the choice to the engine'],
 } as const;
+
+/** Whether a value of the configuration is a flag of the verb. */
+const isUsed = (leaf: Leaf, { sections = [] }: Verb): boolean => isWithin(leaf.path, sections);
 
 /** Parses the arguments. Throws UsageError with the nearest known name for what is unknown. */
 export function parseArguments(argv: readonly string[], options: ParseOptions): Invocation | Printed {
@@ -160,9 +164,7 @@ function describeVerb(command: Command, verb: Verb, options: ParseOptions): (pro
     return [new Option(flag, `short for ${flagName(path)}`), path] as const;
   });
   for (const [option] of shortcuts) command.addOption(option);
-  const leaves = options.leaves.filter((leaf) =>
-    (verb.sections as readonly string[] | undefined)?.includes(leaf.section),
-  );
+  const leaves = options.leaves.filter((leaf) => isUsed(leaf, verb));
   for (const leaf of leaves) command.addOption(leafOption(leaf, options.sectionDescriptions));
   command.addHelpText('after', examplesText(verb));
 
@@ -261,9 +263,7 @@ function asUsageError(
     error.code === 'commander.unknownOption' ? /'(--[^'=]+)/.exec(error.message)?.[1] : undefined;
   const leaf = leaves.find((candidate) => candidate.flag === unknownFlag);
   if (leaf) {
-    const users = verbs.filter((verb) =>
-      (verb.sections as readonly string[] | undefined)?.includes(leaf.section),
-    );
+    const users = verbs.filter((verb) => isUsed(leaf, verb));
     const names = users.map((verb) => verb.name).join(', ') || 'no verb yet';
     return new UsageError(
       `${leaf.flag}: this verb does not use ${leaf.path}; ${names} does. Remove the flag.`,

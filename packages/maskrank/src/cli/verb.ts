@@ -4,7 +4,7 @@
 // that `maskrank --help` stays quick. A verb is a named export: tsc 6.0 leaves the `import('./x.ts')` inside a default
 // export as it is, and Node then finds no such file. Not here: parsing (program.ts) and running (execute.ts).
 
-import type { Config, ConfigSection } from '../run/config.ts';
+import type { Config, ConfigPart } from '../run/config.ts';
 import type { Origins } from '../run/resolve.ts';
 import type { RunFolder, RunMode, Versions } from '../run/run-folder.ts';
 import type { Log } from './log.ts';
@@ -112,8 +112,8 @@ export type VerbSpec<A extends Arguments, O extends Options, R extends RunUse | 
   readonly examples: readonly (readonly [command: string, words: string])[];
   readonly args?: A;
   readonly options?: O;
-  /** Sections of the configuration that the verb uses: their keys become flags. */
-  readonly sections?: readonly ConfigSection[];
+  /** Sections of the configuration that the verb uses, or parts of them: their keys become flags. */
+  readonly sections?: readonly ConfigPart[];
   /** Short flags for configuration keys: `{ model: 'model.name' }` is `--model`. */
   readonly shortcuts?: Readonly<Record<string, string>>;
   /** Adds --run; without it the verb has none. */

@@ -4,6 +4,7 @@
 
 import { z } from 'zod';
 import { alignment, scoring } from './config/alignment.ts';
+import { baselines } from './config/baselines.ts';
 import { clipPretraining } from './config/clip-pretraining.ts';
 import { evaluation } from './config/evaluation.ts';
 import { data, model, prompts } from './config/inputs.ts';
@@ -42,6 +43,7 @@ export const configSchema = z
     alignment: alignment.prefault({}),
     scoring: scoring.prefault({}),
     evaluation: evaluation.prefault({}),
+    baselines: baselines.prefault({}),
   })
   .superRefine((config, context) => {
     const refuse = (path: string, message: string) =>
@@ -73,6 +75,9 @@ export type Config = DeepReadonly<z.output<typeof configSchema>>;
 
 /** Top-level sections (objects) of the configuration. */
 export type ConfigSection = { [K in keyof Config]: Config[K] extends object ? K : never }[keyof Config];
+
+/** A section, or a section within it: `training`, `training.augmentation`. */
+export type ConfigPart = ConfigSection | `${ConfigSection}.${string}`;
 
 /** Every default, frozen only by its type. */
 export const defaultConfig = (): Config => configSchema.parse({});

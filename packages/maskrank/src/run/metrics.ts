@@ -5,7 +5,7 @@ import { type FsyncPolicy, JsonlStore, type JsonObject, readJsonl } from './json
 
 /** A line; what was not measured is left out. Loss parts and timings are means over the steps since the line before. */
 export type MetricsLine = JsonObject & {
-  readonly stage: 'stage1' | 'stage2' | 'pretraining';
+  readonly stage: 'stage1' | 'stage2' | 'pretraining' | `baseline ${string}`;
   /** Optimiser steps done, from 1. */
   readonly step: number;
   /** Passes over the data, fractional. */
@@ -74,13 +74,15 @@ export class MetricsLog {
 /** All lines of a run, for readers; a torn last line (a writer may be at work) is left out. */
 export function readMetrics(path: string): readonly RunMetricsLine[] {
   const { entries } = readJsonl(path, { what: 'metrics log', parse: parseMetrics });
-  return entries.filter((line): line is RunMetricsLine => line.stage !== 'pretraining');
+  return entries.filter((line): line is RunMetricsLine => line.stage === 'stage1' || line.stage === 'stage2');
 }
 
 function parseMetrics(value: JsonObject): MetricsLine {
   const { stage, step, epoch } = value;
-  if (stage !== 'stage1' && stage !== 'stage2' && stage !== 'pretraining')
-    throw new TypeError(`stage = ${JSON.stringify(stage)}, allowed: stage1, stage2, pretraining.`);
+  if (typeof stage !== 'string' || !/^(stage1|stage2|pretraining|baseline .+)$/.test(stage))
+    throw new TypeError(
+      `stage = ${JSON.stringify(stage)}, allowed: stage1, stage2, pretraining, "baseline NAME".`,
+    );
   for (const [field, number] of Object.entries({ step, epoch }))
     if (typeof number !== 'number')
       throw new TypeError(`${field} = ${JSON.stringify(number)}, allowed: a number.`);

@@ -3,8 +3,9 @@
 
 import { createHash } from 'node:crypto';
 import { DataError, UsageError } from '@maskrank/torch/errors';
-import type { Config, ConfigSection } from './config.ts';
+import type { Config, ConfigPart } from './config.ts';
 import { configSchema, defaultConfig } from './config.ts';
+import { isWithin } from './config-part.ts';
 import { readText } from './files.ts';
 import { isSection, type Leaf, leafAt, leaves, nearestKey, parseLeaf } from './leaves.ts';
 import { alignmentPresets } from './presets.ts';
@@ -80,8 +81,8 @@ export function valueAt(config: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((at, key) => (isTree(at) ? at[key] : undefined), config);
 }
 
-/** Sections of the configuration that an artefact depends on; `device`, `threads` never count, `seed` always does. */
-export type HashedSections = readonly ConfigSection[];
+/** Parts of the configuration that an artefact depends on; `device`, `threads` never count, `seed` always does. */
+export type HashedSections = readonly ConfigPart[];
 
 /** SHA-256 over the values (not their origins) of the seed and the given sections; all sections by default. */
 export function configHash(config: Config, sections?: HashedSections): string {
@@ -94,7 +95,7 @@ export function configHash(config: Config, sections?: HashedSections): string {
 export function hashedValues(config: Config, sections?: HashedSections): Record<string, unknown> {
   const wanted = (leaf: Leaf) =>
     leaf.path === 'seed' ||
-    (leaf.section !== '' && (sections === undefined || sections.includes(leaf.section as ConfigSection)));
+    (leaf.section !== '' && (sections === undefined || isWithin(leaf.path, sections)));
   return Object.fromEntries(leaves.filter(wanted).map((leaf) => [leaf.path, valueAt(config, leaf.path)]));
 }
 
