@@ -44,10 +44,19 @@ export function shrinkUnary(unary: Unary, size: Size): Unary {
   return { ...size, labels: unary.labels, energies };
 }
 
-/** Probabilities [L, h, w] at another size; they still sum to one. */
+/** Probabilities [L, h, w] at another size; they sum to one there, too: the last label has what the others leave. */
 export function growProbabilities(probabilities: Float32Array, from: Size, to: Size): Float32Array {
   if (isSize(from, to)) return probabilities;
-  return eachLabel(probabilities, from, to, (plane) => resizeBilinear(plane, to));
+  const points = to.width * to.height;
+  const others = probabilities.subarray(0, probabilities.length - from.width * from.height);
+  const grown = eachLabel(others, from, to, (plane) => resizeBilinear(plane, to));
+  const out = new Float32Array(grown.length + points);
+  out.set(grown);
+  const last = out.subarray(grown.length).fill(1);
+  for (let start = 0; start < grown.length; start += points) {
+    for (let i = 0; i < points; i++) last[i] = Math.max(0, last[i]! - grown[start + i]!);
+  }
+  return out;
 }
 
 type Plane = Size & { readonly data: Float32Array };
