@@ -17,9 +17,7 @@ export function jobContext({
   log,
   warn,
 }: AnyContext): JobContext & { readonly end: () => void } {
-  const bars = labelledBars(progress, (label) =>
-    label.startsWith('stage') || label.startsWith('control') ? 'steps' : 'cases',
-  );
+  const bars = labelledBars(progress, (label) => (/^(stage|control|train) /.test(label) ? 'steps' : 'cases'));
   return {
     run: runFolder,
     config,

@@ -2,6 +2,7 @@
 
 import type { Verb } from './verb.ts';
 import { align } from './verbs/align.ts';
+import { baselineUnet } from './verbs/baseline-unet.ts';
 import { datasetImport } from './verbs/dataset-import.ts';
 import { datasetPhantom } from './verbs/dataset-phantom.ts';
 import { datasetSample } from './verbs/dataset-sample.ts';
@@ -13,6 +14,8 @@ import { evaluate } from './verbs/evaluate.ts';
 import { finetune } from './verbs/finetune.ts';
 import { predict } from './verbs/predict.ts';
 import { pretrainClip } from './verbs/pretrain-clip.ts';
+import { pretrainSam } from './verbs/pretrain-sam.ts';
+import { pretrainVqa } from './verbs/pretrain-vqa.ts';
 import { prompt } from './verbs/prompt.ts';
 import { propose } from './verbs/propose.ts';
 import { rate } from './verbs/rate.ts';
@@ -35,11 +38,14 @@ export const registry: readonly Verb[] = [
   weightsAdd,
   weightsVerify,
   pretrainClip,
+  pretrainSam,
+  pretrainVqa,
   prompt,
   finetune,
   propose,
   rate,
   align,
+  baselineUnet,
   evaluate,
   report,
   predict,

@@ -1,32 +1,29 @@
-// The job of `maskrank evaluate`: every checkpoint of a run on untouched cases, to RUN/evaluation.json. The masks of stage 1
-// and 2 are kept in RUN/predictions, for the report and for people.
+// The job of `maskrank evaluate`: every checkpoint of a run on untouched cases, to RUN/evaluation.json. The masks of stage 1, stage
+// 2 and baselines are kept in RUN/predictions, for the report and for people.
 
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { UsageError } from '@maskrank/torch/errors';
 import type { EmbeddingCache } from '../alignment/embeddings.ts';
 import type { AlignUnit } from '../alignment/policy.ts';
 import type { LabelledCase } from '../datasets/cases.ts';
 import { measure } from '../evaluation/measure.ts';
 import { tolerance } from '../evaluation/metrics.ts';
-import {
-  type CaseResult,
-  EVALUATION_VERSION,
-  type Evaluation,
-  EvaluationSchema,
-} from '../evaluation/schema.ts';
-import { summarise } from '../evaluation/summarise.ts';
+import type { CaseResult, Evaluation } from '../evaluation/schema.ts';
 import { gridOf } from '../evaluation/surface-distance.ts';
-import { writeMaskPng } from '../formats/raster.ts';
 import type { Mask } from '../imaging/types.ts';
 import type { Prompt, PromptSource } from '../prompting/prompt.ts';
-import type { ConfigSection } from '../run/config.ts';
-import { writeJson } from '../run/files.ts';
-import { configHash } from '../run/resolve.ts';
 import { type Unit, unitKey } from '../training/units.ts';
+import { hasBaseline, measureBaseline } from './baselines/measure.ts';
+import { type AnyBaseline, BASELINES } from './baselines/registry.ts';
 import { CONTROLS, type ControlName, controlPath, controlThreshold } from './controls.ts';
 import { embedCases } from './embed.ts';
-import { splitsHash } from './finetune.ts';
+import {
+  assembleEvaluation,
+  type EvaluatedRow,
+  keepMask,
+  predictionPath,
+  writeEvaluation,
+} from './evaluation-file.ts';
 import { checkTextModel, type LoadedModel, loadModel, otherPrompts } from './model.ts';
 import { writePanels } from './panels.ts';
 import { predictUnits } from './predict-units.ts';
@@ -56,17 +53,16 @@ type Row = {
   readonly keepMasks: boolean;
 };
 
-const SECTIONS: readonly ConfigSection[] = ['data', 'prompts', 'evaluation'];
-
 /** Further rows by their configuration name ('none' would mean an empty list there). */
 const ALSO = {
   self: { source: 'self', title: 'prompting itself' },
   'no-prompt': { source: 'none', title: 'without a prompt' },
 } as const satisfies Readonly<Record<string, { source: PromptSource; title: string }>>;
 
-/** Every row that the run's checkpoints allow. */
+/** Every row that the checkpoints of the stages and controls allow. */
 function rowsOf({ run, config }: JobContext): Row[] {
   const { checkpoints, stage1, stage2 } = run.paths;
+  if (!existsSync(stage1) && baselinesOf(run).length > 0) return [];
   if (!existsSync(stage1))
     throw new UsageError(
       `${stage1}: there is no checkpoint to measure yet. Make one: maskrank finetune DATASET --run ${run.dir}`,
@@ -105,6 +101,10 @@ function rowsOf({ run, config }: JobContext): Row[] {
     );
   return [...own, ...controls, ...others];
 }
+
+/** Baselines that the run has. */
+const baselinesOf = ({ paths }: JobContext['run']): readonly AnyBaseline[] =>
+  BASELINES.filter((method) => hasBaseline(paths.checkpoints, method));
 
 /** Prompts of the evaluated units: the run's own from the store, those that depend on the measured model made anew. */
 async function promptsFor(
@@ -175,36 +175,36 @@ async function measureRow(
   return { results, model, embeddings, units: prompted };
 }
 
-/** RUN/predictions/stage2/1/CASE.png */
-export const predictionPath = (runDir: string, stage: string, classId: number, caseId: string): string =>
-  join(runDir, 'predictions', stage, String(classId), `${caseId}.png`);
-
-async function keepMask(runDir: string, stage: string, unit: AlignUnit, mask: Mask): Promise<void> {
-  const path = predictionPath(runDir, stage, unit.classId, unit.caseId);
-  mkdirSync(join(path, '..'), { recursive: true });
-  await writeMaskPng(path, mask);
-}
-
 export async function evaluateJob(context: JobContext): Promise<Evaluation> {
   const { run, config } = context;
   const workspace = await openWorkspace(context);
   const rows = rowsOf(context);
   const cases = workspace.dataset.labelled(splitIds(workspace, config, config.evaluation.split));
   const ids = cases.map((item) => item.id);
-  const texts = await loadTexts(context, workspace, allUnits(workspace, ids));
+  const texts = rows.length === 0 ? undefined : await loadTexts(context, workspace, allUnits(workspace, ids));
   const all: CaseResult[] = [];
-  const hashes: Record<string, string> = {};
+  const shown: EvaluatedRow[] = [];
   let first: Measured | undefined;
   for (const row of rows) {
     const measured = await measureRow(row, context, { workspace, texts }, cases);
     all.push(...measured.results);
-    hashes[row.key] = measured.model.hash;
+    shown.push({
+      key: row.key,
+      title: row.title,
+      checkpoint: measured.model.hash,
+      threshold: row.threshold,
+    });
     const others = otherPrompts(measured.model.recipe, promptKinds(config));
     if (row.key === 'stage1' && others !== undefined) context.warn(others);
     if (row.key === 'stage1') first = measured;
     else measured.model.sam.dispose();
   }
-  const evaluation = assemble(context, workspace, rows, all, hashes);
+  for (const method of baselinesOf(run)) {
+    const { row, results } = await measureBaseline(context, workspace, method);
+    all.push(...results);
+    shown.push(row);
+  }
+  const evaluation = assembleEvaluation(context, workspace, shown, all);
   if (first !== undefined) {
     const { model: stage1, embeddings, units } = first;
     await writePanels(context, workspace, {
@@ -216,54 +216,6 @@ export async function evaluateJob(context: JobContext): Promise<Evaluation> {
     });
     stage1.sam.dispose();
   }
-  await writeJson(run.paths.evaluation, evaluation);
+  await writeEvaluation(context, evaluation);
   return evaluation;
-}
-
-function assemble(
-  { config }: JobContext,
-  workspace: Workspace,
-  rows: readonly Row[],
-  cases: CaseResult[],
-  hashes: Readonly<Record<string, string>>,
-): Evaluation {
-  const { tolerancesPx, empties, split, threshold, bootstrapSamples, permutations } = config.evaluation;
-  const tolerances = tolerancesPx.map((value) => tolerance(value, 'px'));
-  const statistics = { seed: config.seed, bootstrapResamples: bootstrapSamples, permutations };
-  const sources: Record<string, number> = {};
-  for (const { prompt } of cases) sources[prompt.source] = (sources[prompt.source] ?? 0) + 1;
-  const own = Object.fromEntries(
-    ['stage1', 'stage2'].flatMap((key) =>
-      hashes[key] === undefined ? [] : [[`checkpoint ${key}`, hashes[key]]],
-    ),
-  );
-  const controls = rows.flatMap((row) => {
-    const control = (CONTROLS as Readonly<Record<string, (typeof CONTROLS)[ControlName]>>)[row.key];
-    return control === undefined ? [] : [{ stage: row.key, kind: control.kind, question: control.question }];
-  });
-  return EvaluationSchema.parse({
-    schemaVersion: EVALUATION_VERSION,
-    configHash: configHash(config, SECTIONS),
-    madeFrom: { dataset: workspace.dataset.hash, splits: splitsHash(workspace), ...own },
-    dataset: {
-      name: workspace.dataset.dataset.name,
-      split,
-      classes: workspace.classes.map(({ id, name }) => ({ id, name })),
-    },
-    tolerances,
-    empties,
-    missedDistance: 'image diagonal',
-    ...(rows.every((row) => row.threshold === threshold) ? { threshold } : {}),
-    statistics,
-    prompts: { oracle: cases.some(({ prompt }) => prompt.oracle), sources, use: promptKinds(config) },
-    stages: rows.map(({ key, title }) => ({ key, title, checkpoint: hashes[key] as string })),
-    controls,
-    cases,
-    ...summarise(cases, {
-      tolerances,
-      seed: config.seed,
-      bootstrapResamples: bootstrapSamples,
-      permutations,
-    }),
-  });
 }

@@ -16,7 +16,7 @@ import type { Prompt } from '../prompting/prompt.ts';
 import type { Config, ConfigSection } from '../run/config.ts';
 import { MetricsLog } from '../run/metrics.ts';
 import { canonicalJson } from '../run/resolve.ts';
-import { type BatchOptions, promptsTo, type TrainingCase } from '../training/batch.ts';
+import { type Augmentation, type BatchOptions, promptsTo, type TrainingCase } from '../training/batch.ts';
 import { imageArea, normaliseCanvas } from '../training/canvas.ts';
 import { finetune, type Stage1Options } from '../training/stage1.ts';
 import { type Unit, unitKey } from '../training/units.ts';
@@ -181,8 +181,7 @@ export function trainingCases(units: readonly Unit[]): TrainingCase[] {
 }
 
 function batchOptions(config: Config, workspace: Workspace, { given, texts }: Stage1Data): BatchOptions {
-  const { sampling, augmentation } = config.training;
-  const amounts = augmentOptions(augmentation);
+  const { sampling } = config.training;
   // One class's limits stand for all: slots are the largest of them, and a prompt never has more boxes than its mask has regions.
   const fromMask = {
     ...fromMaskOptions(config, workspace.classes[0] as Workspace['classes'][number]),
@@ -198,11 +197,18 @@ function batchOptions(config: Config, workspace: Workspace, { given, texts }: St
     boxProbability: sampling.boxProbability,
     pointProbability: sampling.pointProbability,
     noPromptProbability: sampling.noPromptProbability,
-    augment: (image, masks, random) =>
-      random.chance(augmentation.probability)
-        ? augment({ image, masks: [...masks] }, random, amounts)
-        : { image, masks, motion: null },
+    augment: augmentation(config),
   };
+}
+
+/** The configured random changes of training images; baselines have the same. */
+export function augmentation({ training }: Pick<Config, 'training'>): Augmentation {
+  const { probability } = training.augmentation;
+  const amounts = augmentOptions(training.augmentation);
+  return (image, masks, random) =>
+    random.chance(probability)
+      ? augment({ image, masks: [...masks] }, random, amounts)
+      : { image, masks, motion: null };
 }
 
 /** The configuration's largest amounts as ranges; every kind of change happens to half of the samples that are changed. */

@@ -9,7 +9,9 @@ import { clipPretraining } from './config/clip-pretraining.ts';
 import { evaluation } from './config/evaluation.ts';
 import { data, model, prompts } from './config/inputs.ts';
 import { clip, crf, regions, saliency, text } from './config/prompting.ts';
+import { samPretraining } from './config/sam-pretraining.ts';
 import { training } from './config/training.ts';
+import { vqaPretraining } from './config/vqa-pretraining.ts';
 
 /** Whole configuration; `configSchema.parse({})` gives every default. */
 export const configSchema = z
@@ -39,6 +41,8 @@ export const configSchema = z
     regions: regions.prefault({}),
     text: text.prefault({}),
     clipPretraining: clipPretraining.prefault({}),
+    samPretraining: samPretraining.prefault({}),
+    vqaPretraining: vqaPretraining.prefault({}),
     training: training.prefault({}),
     alignment: alignment.prefault({}),
     scoring: scoring.prefault({}),
@@ -76,7 +80,7 @@ export type Config = DeepReadonly<z.output<typeof configSchema>>;
 /** Top-level sections (objects) of the configuration. */
 export type ConfigSection = { [K in keyof Config]: Config[K] extends object ? K : never }[keyof Config];
 
-/** A section, or a section within it: `training`, `training.augmentation`. */
+/** A section, a section within it, or one of its keys: `training`, `training.augmentation`, `training.steps`. */
 export type ConfigPart = ConfigSection | `${ConfigSection}.${string}`;
 
 /** Every default, frozen only by its type. */

@@ -1,6 +1,6 @@
 // `maskrank evaluate`: every checkpoint of a run on untouched cases.
 
-import { textTable } from '../table.ts';
+import { evaluationTable, percent } from '../evaluation-table.ts';
 import { defineVerb } from '../verb.ts';
 
 export const evaluate = defineVerb({
@@ -17,30 +17,7 @@ export const evaluate = defineVerb({
     const { runJob } = await import('../job-context.ts');
     const { evaluateJob } = await import('../../pipeline/evaluate.ts');
     const evaluation = await runJob(context, evaluateJob);
-    const percent = (value: number | null | undefined): string =>
-      value === null || value === undefined ? '–' : (100 * value).toFixed(1);
-    const tolerance = evaluation.tolerances[Math.min(1, evaluation.tolerances.length - 1)]?.key;
-    const rows = evaluation.stages.map(({ key, title }) => {
-      const { perImage = {}, pooled = {} } = evaluation.summary[key]?.all ?? {};
-      const { dice, iou, hd95Px } = perImage;
-      const surface = perImage[`surfaceDice@${tolerance}`];
-      return [
-        title,
-        percent(dice?.mean),
-        percent(dice?.sd),
-        percent(pooled.dice?.value),
-        percent(iou?.mean),
-        percent(surface?.mean),
-        hd95Px?.mean?.toFixed(1) ?? '–',
-        dice?.n ?? 0,
-      ];
-    });
-    context.out(
-      textTable([
-        ['stage', 'Dice %', 'sd', 'pooled', 'IoU %', `surface Dice @${tolerance} %`, 'HD95 px', 'n'],
-        ...rows,
-      ]),
-    );
+    context.out(evaluationTable(evaluation));
     const gain = evaluation.comparisons.find(
       (c) => c.class === 'all' && c.metric === 'dice' && c.baseline === 'stage1' && c.stage === 'stage2',
     );

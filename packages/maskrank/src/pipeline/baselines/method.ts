@@ -1,0 +1,122 @@
+// What a baseline is: a method that learns masks from the labelled cases of a run, to stand beside stage 1 and 2 in one table. It
+// says how its network is made, trained and asked; splits, classes, canvas, resuming, checkpoint, measuring and the table are
+// the job's (job.ts, measure.ts). A method is one file and one line in registry.ts.
+
+import type { nn, Tensor } from '@maskrank/torch';
+import type { Config } from '../../run/config.ts';
+import type { HashedSections } from '../../run/resolve.ts';
+import { type DenseSample, denseSamples } from '../../training/baselines/batch.ts';
+import { type ClassRelation, outputsOf } from '../../training/baselines/loss.ts';
+import type {
+  BaselineLoop,
+  SupervisedConfig,
+  SupervisedOptions,
+  TrainingResult,
+} from '../../training/baselines/supervised.ts';
+import { Random } from '../../util/random.ts';
+import { augmentation } from '../finetune.ts';
+import { type JobContext, loadLabelled, splitIds, type Workspace } from '../workspace.ts';
+
+export type BaselineMethod<N extends nn.Module = nn.Layer> = {
+  /** Letters, digits and hyphens; in file names and as the key `baseline-NAME` in tables. */
+  readonly name: string;
+  /** In tables. */
+  readonly title: string;
+  /** What of the configuration shapes it, beside classes, canvas and augmentation, which all share. */
+  readonly sections: HashedSections;
+  /** The untrained network, of the same shape each time: also what a checkpoint is loaded into. */
+  readonly prepare: (setting: BaselineSetting) => N | Promise<N>;
+  /** Trains it in place; goes on from `loop.statePath` where that stands. */
+  readonly train: (network: N, setting: BaselineSetting, loop: BaselineLoop) => Promise<TrainingResult>;
+  /**
+   * Images [B, 3, S, S] -> scores [B, C, S, S] of the setting's classes, above 0 where a pixel has the class, log-odds where
+   * it has probabilities. Called without gradients, the network in evaluation mode.
+   */
+  readonly predict: (network: N, images: Tensor, setting: BaselineSetting) => Tensor;
+};
+
+/** What a method may use. */
+export type BaselineSetting = {
+  readonly config: Config;
+  /** Dataset, splits, canvas, device. */
+  readonly workspace: Workspace;
+  /** C class ids, in the order of the scores. */
+  readonly classIds: readonly number[];
+  /** Whether a pixel may have several classes. */
+  readonly relation: ClassRelation;
+  /** Logits that a network needs: C, or 1 + C with the background first where classes exclude each other. */
+  readonly outputs: number;
+  /** Images and masks of a split, on the canvas. Test cases are none of a method's business. */
+  readonly samples: (split: 'labelled' | 'validation') => Promise<DenseSample[]>;
+  /** Images of the unlabelled cases, on the canvas; they have no masks. */
+  readonly unlabelled: () => Promise<DenseSample[]>;
+  /** A stream for initial weights and the like, by name. */
+  readonly random: (name: string) => Random;
+  readonly signal: AbortSignal;
+};
+
+export function settingOf(
+  { config, signal }: Pick<JobContext, 'config' | 'signal'>,
+  workspace: Workspace,
+  relation: ClassRelation,
+): BaselineSetting {
+  const classIds = workspace.classes.map(({ id }) => id);
+  return {
+    config,
+    workspace,
+    classIds,
+    relation,
+    outputs: outputsOf(relation, classIds.length),
+    samples: async (split) => loadSamples({ config, signal }, workspace, split),
+    unlabelled: async () => {
+      const { dataset, cache } = workspace;
+      const ids = splitIds(workspace, config, 'unlabelled');
+      for (const item of dataset.unlabelled(ids)) {
+        signal.throwIfAborted();
+        await cache.loadImage(item);
+      }
+      return denseSamples(cache, ids, []);
+    },
+    random: (name) => new Random(`${config.seed}/baseline/${name}`),
+    signal,
+  };
+}
+
+/** Images and masks of a split. */
+export async function loadSamples(
+  { config, signal }: Pick<JobContext, 'config' | 'signal'>,
+  workspace: Workspace,
+  split: 'labelled' | 'validation',
+): Promise<DenseSample[]> {
+  const ids = splitIds(workspace, config, split);
+  await loadLabelled(workspace, ids, signal);
+  return denseSamples(
+    workspace.cache,
+    ids,
+    workspace.classes.map(({ id }) => id),
+  );
+}
+
+/** What `trainSupervised` needs beside the network, from the setting: the labelled cases, the validation cases, the same augmentation as stage 1. */
+export async function supervisedOptions(
+  setting: BaselineSetting,
+  config: SupervisedConfig,
+  loop: BaselineLoop,
+): Promise<Omit<SupervisedOptions, 'network'>> {
+  const { workspace, classIds, relation } = setting;
+  return {
+    samples: await setting.samples('labelled'),
+    validation: config.validateEverySteps > 0 ? await setting.samples('validation') : [],
+    batch: {
+      classIds,
+      normalisation: workspace.canvas.normalisation,
+      augment: augmentation(setting.config),
+    },
+    relation,
+    empties: setting.config.evaluation.empties,
+    config,
+    seed: setting.config.seed,
+    device: workspace.device,
+    loop,
+  };
+}

@@ -1,0 +1,10 @@
+// Every baseline that comes with maskrank, by name.
+
+import type { BaselineMethod } from './method.ts';
+import { unet } from './unet.ts';
+
+/** A method with its network's type forgotten. */
+// biome-ignore lint/suspicious/noExplicitAny: a method's own functions agree on the network
+export type AnyBaseline = BaselineMethod<any>;
+
+export const BASELINES: readonly AnyBaseline[] = [unet];
