@@ -23,6 +23,7 @@ function configOf({ name, json, tensors }: Fixture): MedvintConfig {
       layers: decoder.layers,
       heads: decoder.heads,
       ffnDim: decoder.ffn,
+      positions: 'none',
     },
     llama: {
       vocabularySize: llama.vocab_size,

@@ -1,13 +1,21 @@
 // Loads MedVInT-TD from the files that its authors released, or that this project saved: checks all names and shapes first,
 // then fills the network tensor by tensor, merging low-rank updates into the weights they belong to and rounding LLaMA's
 // large matrices to the storage that is asked for. Needs memory for the network and one matrix.
+// A file of this project (`saveMedvint`) is a .safetensors with the network's names and this metadata, all strings:
+//   format         `maskrank-medvint`
+//   medvintConfig  the MedvintConfig as JSON
+//   tokenizer      its tokenizer.model in base64, where it has one of its own
+//   and whatever the writer adds (header of the run, recipe, datasets).
 // Not here: the choice of files (sources.ts), what must be in them (load-plan.ts).
 
-import { fromTensorData, noGrad, type Tensor, tidy, zeros } from '@maskrank/torch';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fromTensorData, noGrad, type Tensor, tidy, toTensorData, zeros } from '@maskrank/torch';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { type TensorData, type TensorDtype, writeSafetensors } from '@maskrank/torch/io';
 import type { MedvintModel } from './answer.ts';
-import { MEDVINT_CONFIGS, type MedvintConfig } from './config.ts';
+import type { MedvintConfig } from './config.ts';
+import { CONFIG_KEY, inferMedvintConfig } from './infer-config.ts';
 import { planLoad, type Target } from './load-plan.ts';
 import { Medvint } from './network.ts';
 import { memorySources, openSources, type Sources } from './sources.ts';
@@ -15,7 +23,7 @@ import { StoredMatrix, type WeightStorage } from './stored-weights.ts';
 import { LlamaTokenizer } from './tokenizer/index.ts';
 
 export type LoadNetworkOptions = {
-  /** The network that the files hold. Default: the released one, `medvint-td`. */
+  /** The network that the files hold. Default: the one that they name, else the one with as many pieces. */
   readonly config?: MedvintConfig;
   /** How LLaMA's large matrices are kept. Default `float16`: 13.5 GB for the released network; `int8` 6.8, `float32` 27. */
   readonly storage?: WeightStorage;
@@ -30,8 +38,8 @@ export type LoadNetworkOptions = {
 };
 
 export type LoadMedvintOptions = LoadNetworkOptions & {
-  /** LLaMA's `tokenizer.model`. */
-  readonly tokenizer: string;
+  /** A `tokenizer.model`. Default: the one in the weight file, else the one beside it or in its folder. */
+  readonly tokenizer?: string | null;
 };
 
 /** What a load did. */
@@ -51,15 +59,57 @@ export type LoadMedvintReport = {
  */
 export async function loadMedvint(
   paths: string | readonly string[],
-  options: LoadMedvintOptions,
+  options: LoadMedvintOptions = {},
 ): Promise<MedvintModel & { readonly report: LoadMedvintReport }> {
-  const tokenizer = await LlamaTokenizer.open(options.tokenizer);
-  const { vocabularySize } = (options.config ?? MEDVINT_CONFIGS['medvint-td']).llama;
-  if (tokenizer.vocabularySize !== vocabularySize)
-    throw new DataError(
-      `loadMedvint(${options.tokenizer}): ${tokenizer.vocabularySize} pieces, needed ${vocabularySize}: another model's tokeniser.`,
-    );
-  return { ...(await loadMedvintNetwork(paths, options)), tokenizer };
+  const all = typeof paths === 'string' ? [paths] : paths;
+  const sources = await openSources(all);
+  try {
+    const config = options.config ?? inferMedvintConfig(sources);
+    const { tokenizer, source } = await tokenizerOf(all, sources.metadata, options.tokenizer ?? null);
+    const { vocabularySize } = config.llama;
+    if (tokenizer.vocabularySize !== vocabularySize)
+      throw new DataError(
+        `loadMedvint(${source}): ${tokenizer.vocabularySize} pieces, needed ${vocabularySize}: another model's tokeniser.`,
+      );
+    requireArithmetic(options);
+    return { ...(await fromSources(sources, { ...options, config })), tokenizer };
+  } finally {
+    await sources.close();
+  }
+}
+
+const TOKENIZER_KEY = 'tokenizer';
+const TOKENIZER_FILE = 'tokenizer.model';
+
+/**
+ * The file of the tokeniser that belongs to weights: the named one, else the one beside them or in their folder; null where the
+ * weights' own metadata hold it. DataError where there is none.
+ */
+export function tokenizerPath(
+  paths: readonly string[],
+  metadata: Readonly<Record<string, string>>,
+  named: string | null,
+): string | null {
+  if (named !== null) return named;
+  if (metadata[TOKENIZER_KEY] !== undefined) return null;
+  const places = paths.flatMap((path) => [join(path, TOKENIZER_FILE), join(dirname(path), TOKENIZER_FILE)]);
+  const found = places.find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new DataError(
+    `${paths.join(', ')}: the weights bring no tokeniser, and there is no ${places.join(' and no ')}. Name LLaMA's ${TOKENIZER_FILE}.`,
+  );
+}
+
+async function tokenizerOf(
+  paths: readonly string[],
+  metadata: Readonly<Record<string, string>>,
+  named: string | null,
+): Promise<{ readonly tokenizer: LlamaTokenizer; readonly source: string }> {
+  const path = tokenizerPath(paths, metadata, named);
+  if (path !== null) return { tokenizer: await LlamaTokenizer.open(path), source: path };
+  const source = paths.join(', ');
+  const bytes = Buffer.from(metadata[TOKENIZER_KEY] ?? '', 'base64');
+  return { tokenizer: LlamaTokenizer.of(bytes, source), source };
 }
 
 /** As `loadMedvint`, without a tokeniser. */
@@ -86,7 +136,7 @@ export async function medvintFromState(
 }
 
 async function fromSources(sources: Sources, options: LoadNetworkOptions) {
-  const { config = MEDVINT_CONFIGS['medvint-td'], storage = 'float16' } = options;
+  const { config = inferMedvintConfig(sources), storage = 'float16' } = options;
   const { compute = 'float32', device = 'cpu', progress, signal } = options;
   const { targets, merged, unused } = planLoad(sources, config);
   const network = new Medvint(config, storage);
@@ -182,18 +232,38 @@ const FILE_DTYPES: Readonly<Partial<Record<Tensor['dtype'], TensorDtype>>> = {
   int64: 'I64',
 };
 
+export type SaveMedvintOptions = {
+  /** Bytes of the `tokenizer.model` that the network was trained with; goes into the file. */
+  readonly tokenizer?: Uint8Array;
+  /** Element type of every floating-point tensor in the file. Default: as they are kept. */
+  readonly dtype?: 'float32' | 'float16' | 'bfloat16';
+  /** Kept beside the configuration. */
+  readonly metadata?: Readonly<Record<string, string>>;
+};
+
 /**
  * Writes a network as it is kept, low-rank updates merged: an int8 file of the released network has 7 GB instead of 14 and
  * loads without rounding again. The network must lie on the CPU and not change meanwhile.
  */
-export async function saveMedvint(network: Medvint, path: string): Promise<void> {
+export async function saveMedvint(
+  network: Medvint,
+  path: string,
+  { tokenizer, dtype, metadata = {} }: SaveMedvintOptions = {},
+): Promise<void> {
   const tensors = [...network.stateDict()].map(([name, tensor]): [string, TensorData] => {
-    const dtype = FILE_DTYPES[tensor.dtype];
-    if (dtype === undefined || network.place.device !== 'cpu')
+    const kept = FILE_DTYPES[tensor.dtype];
+    if (kept === undefined || network.place.device !== 'cpu')
       throw new UsageError(
         `saveMedvint(${path}): ${name} is ${tensor.dtype} on ${tensor.device}; allowed: on the CPU, float32, float16, bfloat16, int8.`,
       );
-    return [name, { dtype, shape: [...tensor.shape], data: tensor.asTypedArray() }];
+    if (dtype !== undefined && tensor.dtype !== dtype && tensor.dtype.includes('float'))
+      return [name, noGrad(() => tidy(() => toTensorData(tensor.to(dtype))))];
+    return [name, { dtype: kept, shape: [...tensor.shape], data: tensor.asTypedArray() }];
   });
-  await writeSafetensors(path, tensors, { config: network.config.name, storage: network.storage });
+  await writeSafetensors(path, new Map(tensors), {
+    ...metadata,
+    format: 'maskrank-medvint',
+    [CONFIG_KEY]: JSON.stringify(network.config),
+    ...(tokenizer && { [TOKENIZER_KEY]: Buffer.from(tokenizer).toString('base64') }),
+  });
 }

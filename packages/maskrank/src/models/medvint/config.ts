@@ -1,5 +1,5 @@
-// The numbers that make a MedVInT-TD (Zhang 2023, "PMC-VQA"): the released one, on LLaMA-7B, and a small one of the same code
-// for tests. A configuration is plain data. Not here: names and shapes of the tensors (shapes.ts).
+// The numbers that make a MedVInT-TD (Zhang 2023, "PMC-VQA"): the released one, on LLaMA-7B, and two small ones of the same code.
+// A configuration is plain data. Not here: names and shapes of the tensors (shapes.ts).
 
 import { UsageError } from '@maskrank/torch/errors';
 
@@ -20,6 +20,11 @@ export type QueryDecoderConfig = {
   readonly heads: number;
   /** Hidden channels of the feed-forward networks. */
   readonly ffnDim: number;
+  /**
+   * Whether the features are told their places (positions.ts). The released network is told none and knows what the
+   * convolutions' padding gives away; `sine` adds them, without parameters, so that places are learned from few images.
+   */
+  readonly positions: 'none' | 'sine';
 };
 
 export type LlamaConfig = {
@@ -52,7 +57,7 @@ export type MedvintConfig = {
   readonly decoder: QueryDecoderConfig;
   readonly llama: LlamaConfig;
   readonly lora: LoraConfig;
-  /** Ids that end an answer. Released weights were trained to end on 1; LLaMA alone ends on 2. */
+  /** Ids that end an answer; training writes the first. Released weights were trained to end on 1; LLaMA alone ends on 2. */
   readonly stopIds: readonly number[];
 };
 
@@ -65,7 +70,7 @@ export const MEDVINT_CONFIGS = {
   'medvint-td': {
     name: 'medvint-td',
     vision: { width: 64, blocks: [3, 4, 6], imageSize: 512 },
-    decoder: { queries: 32, layers: 12, heads: 8, ffnDim: 1024 },
+    decoder: { queries: 32, layers: 12, heads: 8, ffnDim: 1024, positions: 'none' },
     llama: {
       vocabularySize: 32000,
       dim: 4096,
@@ -79,11 +84,29 @@ export const MEDVINT_CONFIGS = {
     lora: { rank: 8, alpha: 32, targets: ['q_proj', 'v_proj'] },
     stopIds: [1, 2],
   },
-  /** For tests: every part, 400 pieces. */
+  /** What `pretrain vqa` trains for use on small machines: some 3 M parameters. */
   'medvint-tiny': {
     name: 'medvint-tiny',
+    vision: { width: 16, blocks: [2, 2, 3], imageSize: 128 },
+    decoder: { queries: 16, layers: 2, heads: 8, ffnDim: 512, positions: 'sine' },
+    llama: {
+      vocabularySize: 768,
+      dim: 160,
+      layers: 3,
+      heads: 5,
+      ffnDim: 448,
+      normEps: 1e-6,
+      ropeTheta: 10000,
+      maxPositions: 256,
+    },
+    lora: { rank: 8, alpha: 32, targets: ['q_proj', 'v_proj'] },
+    stopIds: [2],
+  },
+  /** For tests: every part, 400 pieces. */
+  'medvint-nano': {
+    name: 'medvint-nano',
     vision: { width: 4, blocks: [2, 1, 1], imageSize: 64 },
-    decoder: { queries: 4, layers: 2, heads: 4, ffnDim: 32 },
+    decoder: { queries: 4, layers: 2, heads: 4, ffnDim: 32, positions: 'none' },
     llama: {
       vocabularySize: 400,
       dim: 32,
@@ -141,6 +164,10 @@ export function checkMedvintConfig(config: MedvintConfig): void {
   need(
     Number.isInteger(v.imageSize / 16) && v.imageSize > 0,
     `vision.imageSize ${v.imageSize} is not a multiple of 16`,
+  );
+  need(
+    d.positions === 'none' || featureDim(config) % 4 === 0,
+    `${featureDim(config)} channels cannot hold sines of two directions, which takes a multiple of 4`,
   );
   need(
     featureDim(config) % d.heads === 0,

@@ -8,13 +8,16 @@ export {
   loadMedvint,
   loadMedvintNetwork,
   medvintFromState,
+  type SaveMedvintOptions,
   saveMedvint,
+  tokenizerPath,
 } from './checkpoint.ts';
 export * from './config.ts';
 export { type GenerateOptions, generate } from './generate.ts';
+export { inferMedvintConfig } from './infer-config.ts';
 export { type CacheShape, KeyValueCache } from './key-value-cache.ts';
 export { Llama } from './llama.ts';
-export { createMedvint, Medvint } from './network.ts';
+export { createMedvint, Medvint, type OwnedTexts } from './network.ts';
 export { imageTensor } from './preprocess.ts';
 export { type Candidate, candidates, likeliest, type SamplingOptions, sample } from './sampling.ts';
 export { countParameters, medvintShapes } from './shapes.ts';
@@ -27,4 +30,9 @@ export {
   type WeightStorage,
 } from './stored-weights.ts';
 export { CHOICE_LETTERS, questionPrompt } from './template.ts';
-export { LlamaTokenizer } from './tokenizer/index.ts';
+export {
+  LlamaTokenizer,
+  readSentencePieceModel,
+  trainBpe,
+  writeSentencePieceModel,
+} from './tokenizer/index.ts';

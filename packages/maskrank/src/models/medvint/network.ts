@@ -6,6 +6,7 @@
 import { cat, type Generator, nn, type Tensor } from '@maskrank/torch';
 import { checkMedvintConfig, featureDim, type MedvintConfig } from './config.ts';
 import { Llama } from './llama.ts';
+import { sinePositions } from './positions.ts';
 import { QueryDecoder } from './query-decoder.ts';
 import type { WeightStorage } from './stored-weights.ts';
 import { createVisionModel } from './vision.ts';
@@ -57,7 +58,8 @@ export class Medvint extends nn.Module {
 
   /** What the queries have seen in the features: [B, Q, C] */
   queryFeatures(features: Tensor): Tensor {
-    const memory = features.flatten(2).transpose(1, 2); // [B, H W, C]
+    const seen = features.flatten(2).transpose(1, 2); // [B, H W, C]
+    const memory = this.config.decoder.positions === 'none' ? seen : seen.add(placesOf(features));
     const queries = this.query_embed.weight.unsqueeze(0).expand([features.size(0), -1, -1]);
     return this.decoder.forward(queries, memory);
   }
@@ -77,6 +79,28 @@ export class Medvint extends nn.Module {
   forward(image: Tensor, ids: Tensor): Tensor {
     return this.llamacasual.logits(this.llamacasual.features(this.prompt(image, ids)));
   }
+
+  /**
+   * For training: several texts about each of B images, which are looked at once. `owner` [N] (int64): the image of each text;
+   * ids [N, L] (int64), filled up at the end with anything; `places` [P] (int64): where logits are wanted, as
+   * `text * L + token`. Gives the logits of the tokens that follow there, [P, V]; gradients reach every parameter.
+   */
+  logitsAt(images: Tensor, { owner, ids, places }: OwnedTexts): Tensor {
+    const { llamacasual: llama, config } = this;
+    const soft = this.softTokens(images).indexSelect(0, owner); // [N, Q, D]
+    const features = llama.features(cat([soft, llama.embed(ids)], 1)); // [N, Q + L, D]
+    const ofText = features.slice(1, config.decoder.queries).reshape([-1, config.llama.dim]); // [N L, D]
+    return llama.logits(ofText.indexSelect(0, places));
+  }
+}
+
+/** Texts, each about one image of a batch; see `Medvint.logitsAt`. */
+export type OwnedTexts = { readonly owner: Tensor; readonly ids: Tensor; readonly places: Tensor };
+
+/** Places of features [B, C, H, W], [H W, C]. */
+function placesOf(features: Tensor): Tensor {
+  const [, channels, height, width] = features.shape as [number, number, number, number];
+  return sinePositions(height, width, channels, features);
 }
 
 /** A fresh network: it answers nonsense. For tests, and for its shape. */

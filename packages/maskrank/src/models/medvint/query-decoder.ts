@@ -1,6 +1,6 @@
 // The bridge from image to language: learned queries look at the image's features through a transformer decoder (as DETR's,
-// Carion 2020, norms first) and become soft tokens. No positions are told anywhere, and the features are not normalised, as
-// in the released code. Dropout, which the original trains with, is left out: the network is used as it is.
+// Carion 2020, norms first) and become soft tokens. The features are not normalised, as in the released code. Dropout, which the original trains with, is left out.
+// Not here: places of the features (network.ts adds them where a configuration wants them).
 // Shapes: B batch, Q queries, S places of the features, C channels.
 
 import { nn, type Tensor } from '@maskrank/torch';

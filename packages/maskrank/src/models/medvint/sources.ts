@@ -35,12 +35,15 @@ export type Sources = {
   readonly repeated: readonly string[];
   /** What else the files hold. */
   readonly ignored: readonly string[];
+  /** What the .safetensors among them say of themselves. */
+  readonly metadata: Readonly<Record<string, string>>;
   readonly close: () => Promise<void>;
 };
 
 type OpenFile = {
   readonly tensors: readonly SourceTensor[];
   readonly ignored: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
   readonly close: () => Promise<void>;
 };
 
@@ -53,7 +56,7 @@ async function openSafetensorsFile(path: string): Promise<OpenFile> {
     shape,
     read: () => file.read(released),
   }));
-  return { tensors, ignored: [], close: () => file.close() };
+  return { tensors, ignored: [], metadata: file.metadata, close: () => file.close() };
 }
 
 async function openPthFile(path: string): Promise<OpenFile> {
@@ -78,7 +81,7 @@ async function openPthFile(path: string): Promise<OpenFile> {
       tensors.push({ file: path, released, dtype, shape, read: () => file.read(value) });
     } else ignored.push(`${basename(path)}: ${released}: ${describeValue(value)}`);
   }
-  return { tensors, ignored, close: () => file.close() };
+  return { tensors, ignored, metadata: {}, close: () => file.close() };
 }
 
 const OPENERS: Readonly<Record<string, (path: string) => Promise<OpenFile>>> = {
@@ -154,7 +157,8 @@ export async function openSources(paths: readonly string[]): Promise<Sources> {
     throw error;
   }
   const ignored = open.flatMap((file) => file.ignored);
-  return { files, ...byNetworkName(open.flatMap((file) => file.tensors)), ignored, close };
+  const metadata = Object.assign({}, ...open.map((file) => file.metadata));
+  return { files, ...byNetworkName(open.flatMap((file) => file.tensors)), ignored, metadata, close };
 }
 
 /** Tensors in memory as a source; `source` names them in messages. */
@@ -163,7 +167,7 @@ export function memorySources(tensors: ReadonlyMap<string, TensorData>, source: 
     const { dtype, shape } = data;
     return { file: source, released, dtype, shape, read: async () => data };
   });
-  return { files: [source], ...byNetworkName(all), ignored: [], close: async () => {} };
+  return { files: [source], ...byNetworkName(all), ignored: [], metadata: {}, close: async () => {} };
 }
 
 function byNetworkName(all: readonly SourceTensor[]): Pick<Sources, 'tensors' | 'repeated'> {

@@ -10,9 +10,10 @@ import { describeClip, inferClipConfig } from '../clip/infer-config.ts';
 import { toOpenClipKeys } from '../clip/key-maps.ts';
 import { clipStateShapes } from '../clip/state-shapes.ts';
 import { MEDVINT_CONFIGS, type MedvintConfig } from '../medvint/config.ts';
+import { inferMedvintConfig } from '../medvint/infer-config.ts';
 import { compareWith } from '../medvint/load-plan.ts';
 import { networkName } from '../medvint/released-names.ts';
-import { openSources, type SourceTensor } from '../medvint/sources.ts';
+import { openSources } from '../medvint/sources.ts';
 import { LlamaTokenizer } from '../medvint/tokenizer/index.ts';
 import { SAM_CONFIGS, type SamConfig } from '../sam/config.ts';
 import { describeSam, inferSamConfig } from '../sam/infer-config.ts';
@@ -122,7 +123,8 @@ const medvint: Family = {
     // 13 GB and more: names and shapes only, tensors are checked when they are loaded.
     const sources = await openSources([path]);
     try {
-      const config = medvintConfigOf(architecture ?? likeliestMedvint(sources.tensors));
+      const found = inferMedvintConfig(sources);
+      const config = architecture === undefined ? found : medvintConfigOf(architecture);
       const { problems } = compareWith(sources, config);
       return { architecture: config.name, network: describeMedvint(config), differences: problems };
     } finally {
@@ -133,15 +135,6 @@ const medvint: Family = {
 
 const medvintConfigOf = (architecture: string): MedvintConfig =>
   (MEDVINT_CONFIGS as Readonly<Record<string, MedvintConfig>>)[architecture] as MedvintConfig;
-
-/** The one with as many word pieces, else the released one. */
-function likeliestMedvint(tensors: ReadonlyMap<string, SourceTensor>): string {
-  const pieces = tensors.get('llamacasual.model.embed_tokens.weight')?.shape[0];
-  const alike = Object.values<MedvintConfig>(MEDVINT_CONFIGS).find(
-    ({ llama }) => llama.vocabularySize === pieces,
-  );
-  return alike?.name ?? 'medvint-td';
-}
 
 const describeMedvint = ({ vision, decoder, llama }: MedvintConfig): string =>
   `${vision.imageSize} px, ${decoder.queries} queries, LLaMA of ${llama.layers} layers of ${llama.dim} channels for ${llama.vocabularySize} pieces`;

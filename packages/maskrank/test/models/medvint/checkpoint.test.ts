@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromTensorData, memory, nn, noGrad, randn, type Tensor, tidy } from '@maskrank/torch';
 import { DataError, UsageError } from '@maskrank/torch/errors';
-import { bytesOf, float32ToFloat16, type TensorData, toFloat32, writeSafetensors } from '@maskrank/torch/io';
+import {
+  bytesOf,
+  float32ToFloat16,
+  readSafetensors,
+  type TensorData,
+  toFloat32,
+  writeSafetensors,
+} from '@maskrank/torch/io';
 import { afterAll, describe, expect, it } from 'vitest';
 import { dict, pickle, tensor } from '../../../../torch/test/io/support/pickle-writer.ts';
 import { zip } from '../../../../torch/test/io/support/zip-writer.ts';
@@ -22,7 +29,7 @@ import {
 } from '../../../src/models/medvint/index.ts';
 import { networkName } from '../../../src/models/medvint/released-names.ts';
 import { Random } from '../../../src/util/random.ts';
-import { distance, MODEL_BYTES, randomIds, TINY, tinyMedvint } from './support.ts';
+import { distance, MODEL_BYTES, randomIds, TINY, tinyMedvint, tinyTokenizer } from './support.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'medvint-'));
 const network = tinyMedvint();
@@ -247,7 +254,7 @@ describe('loading', () => {
 
   it('of the released network from a small file says what is missing, and allocates nothing', async () => {
     const { bytes } = memory();
-    const message = await messageOf(medvintFromState(state, { source: 'tiny.bin' }));
+    const message = await messageOf(medvintFromState(state, { config: MEDVINT_CONFIGS['medvint-td'], source: 'tiny.bin' }));
     expect(message).toContain('missing: llamacasual.model.layers.31.mlp.up_proj.weight');
     expect(memory().bytes).toBe(bytes);
   });
@@ -334,6 +341,31 @@ describe('storages', () => {
     const model = await loadMedvint(weights, { config: TINY, tokenizer });
     expect(model.tokenizer.vocabularySize).toBe(400);
     model.network.dispose();
-    await expect(loadMedvint(weights, { tokenizer })).rejects.toThrow('400 pieces, needed 32000');
+    const config = MEDVINT_CONFIGS['medvint-td'];
+    await expect(loadMedvint(weights, { config, tokenizer })).rejects.toThrow('400 pieces, needed 32000');
+  });
+
+  it('may bring configuration and tokeniser along, in half precision', async () => {
+    const weights = join(dir, 'own.safetensors');
+    await saveMedvint(network, weights, {
+      tokenizer: MODEL_BYTES,
+      dtype: 'float16',
+      metadata: { made: 'here' },
+    });
+    const model = await loadMedvint(weights);
+    expect(model.network.config).toEqual(TINY);
+    expect(model.tokenizer.encode('the liver')).toEqual(tinyTokenizer().encode('the liver'));
+    const [own, kept] = [network, model.network].map((one) => one.fc_l1.weight) as [Tensor, Tensor];
+    expect(distance(own.to('float16').to('float32'), kept)).toBe(0);
+    model.network.dispose();
+    const { metadata } = await readSafetensors(weights);
+    expect(metadata).toMatchObject({ made: 'here', format: 'maskrank-medvint' });
+  });
+
+  it('says where it looked for a tokeniser', async () => {
+    const alone = join(dir, 'alone');
+    mkdirSync(alone);
+    await saveMedvint(network, join(alone, 'a.safetensors'));
+    await expect(loadMedvint(join(alone, 'a.safetensors'))).rejects.toThrow(/no tokeniser, .*tokenizer\.model/);
   });
 });

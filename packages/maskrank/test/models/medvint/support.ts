@@ -11,7 +11,7 @@ import {
 import { readSentencePieceModel } from '../../../src/models/medvint/tokenizer/index.ts';
 import { Random } from '../../../src/util/random.ts';
 
-export const TINY = MEDVINT_CONFIGS['medvint-tiny'];
+export const TINY = MEDVINT_CONFIGS['medvint-nano'];
 
 // Protocol buffers, written -----------------------------------------------------------------------------------------
 

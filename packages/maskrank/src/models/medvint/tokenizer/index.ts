@@ -7,3 +7,5 @@ export {
   readSentencePieceModel,
   type SentencePieceModel,
 } from './sentencepiece-model.ts';
+export { trainBpe } from './train-bpe.ts';
+export { writeSentencePieceModel } from './write-sentencepiece-model.ts';

@@ -63,7 +63,12 @@ export class LlamaTokenizer {
         cause,
       });
     });
-    return new LlamaTokenizer(readSentencePieceModel(bytes, path), path);
+    return LlamaTokenizer.of(bytes, path);
+  }
+
+  /** From the bytes of such a file; `source` names them in errors. */
+  static of(bytes: Uint8Array, source: string): LlamaTokenizer {
+    return new LlamaTokenizer(readSentencePieceModel(bytes, source), source);
   }
 
   /** Number of ids. */

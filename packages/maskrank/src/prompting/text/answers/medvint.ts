@@ -8,11 +8,12 @@ import { fileHash } from '../../../datasets/hash.ts';
 import { readImage } from '../../../formats/raster.ts';
 import {
   answer,
+  inferMedvintConfig,
   type LoadMedvintOptions,
   loadMedvint,
-  MEDVINT_CONFIGS,
   type MedvintModel,
   type SamplingOptions,
+  tokenizerPath,
 } from '../../../models/medvint/index.ts';
 import { openSources } from '../../../models/medvint/sources.ts';
 import { Random } from '../../../util/random.ts';
@@ -67,11 +68,14 @@ export type OpenMedvintOptions = MedvintAnswersOptions &
  */
 export async function openMedvintAnswers(options: OpenMedvintOptions): Promise<AnswerProvider> {
   const { weights, hashing, maxNewTokens, sampling, ...loading } = options;
-  const { config = MEDVINT_CONFIGS['medvint-td'], storage = 'float16', compute = 'float32' } = loading;
-  const sources = await openSources(typeof weights === 'string' ? [weights] : weights);
+  const { storage = 'float16', compute = 'float32' } = loading;
+  const paths = typeof weights === 'string' ? [weights] : weights;
+  const sources = await openSources(paths);
   await sources.close();
+  const tokenizer = tokenizerPath(paths, sources.metadata, loading.tokenizer ?? null);
+  const config = loading.config ?? inferMedvintConfig(sources);
   const hashes: string[] = [];
-  for (const file of [...sources.files, options.tokenizer]) {
+  for (const file of [...sources.files, ...(tokenizer === null ? [] : [tokenizer])]) {
     hashing?.(file);
     hashes.push((await fileHash(file)).sha256);
   }

@@ -1,0 +1,200 @@
+// The job of `maskrank pretrain vqa`: a small MedVInT and its vocabulary from the training splits' questions and answers, to one
+// file in float16. Labelled and unlabelled cases are used alike; masks are never opened. Validation cases only tell how many
+// answers are exact. Not here: lock, state and metrics (frame.ts).
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Generator } from '@maskrank/torch';
+import { DataError } from '@maskrank/torch/errors';
+import type { OpenDataset } from '../../datasets/cases.ts';
+import { fileHash } from '../../datasets/hash.ts';
+import { LANGUAGE_FILE } from '../../datasets/phantoms/dataset.ts';
+import { DEFAULT_AUGMENTATION } from '../../imaging/augment.ts';
+import { resize } from '../../imaging/resample.ts';
+import {
+  createMedvint,
+  LlamaTokenizer,
+  loadMedvint,
+  medvintConfig,
+  questionPrompt,
+  saveMedvint,
+  trainBpe,
+  writeSentencePieceModel,
+} from '../../models/medvint/index.ts';
+import { headerToMetadata } from '../../run/header.ts';
+import { safePoint } from '../../run/interrupt.ts';
+import { type AskedImage, TextIds, type VqaBatchOptions } from '../../training/vqa/batch.ts';
+import { readQuestions } from '../../training/vqa/questions.ts';
+import { countExact } from '../../training/vqa/score.ts';
+import { endIdOf, trainVqa } from '../../training/vqa/train.ts';
+import { resolveDevice } from '../workspace.ts';
+import { evened, type PretrainRequest, pretrainInto, type Recipe, type Source } from './frame.ts';
+
+/** Exact answers of the written file to one kind of question about a dataset's validation cases. */
+export type KindJudgement = {
+  readonly dataset: string;
+  readonly kind: string;
+  readonly right: number;
+  readonly asked: number;
+};
+
+export type PretrainVqaResult = {
+  readonly file: string;
+  readonly hash: string;
+  /** Of this call; 0 when the file was there already. */
+  readonly steps: number;
+  readonly images: number;
+  readonly questions: number;
+  readonly validation: readonly KindJudgement[];
+};
+
+type SourcedImage = AskedImage & { readonly source: number };
+
+type Settings = PretrainRequest['config']['vqaPretraining'];
+
+export async function pretrainVqaJob(request: PretrainRequest): Promise<PretrainVqaResult> {
+  const { out, config } = request;
+  const settings = config.vqaPretraining;
+  const recipe: Recipe = { section: 'vqaPretraining', madeFrom: await languageHashes(request.datasets) };
+  return pretrainInto(request, recipe, async ({ sources, header, isDone, withLoop }) => {
+    const images = await loadImages(request, sources, 'training');
+    if (images.length === 0) throw new DataError('pretrain vqa: no training case has a question.');
+    const questions = images.reduce((sum, image) => sum + image.questions.length, 0);
+    let steps = 0;
+    const validation: KindJudgement[] = [];
+    if (!isDone) {
+      const judged = await loadImages(request, sources, 'validation');
+      const medvint = medvintConfig(settings.model);
+      const vocabulary = writeSentencePieceModel(trainBpe(textsOf(images), medvint.llama.vocabularySize));
+      const tokenizer = LlamaTokenizer.of(vocabulary, out);
+      using network = createMedvint(medvint, Generator.seeded(config.seed));
+      network.to(resolveDevice(config) as 'cuda');
+      steps = await withLoop((loop) =>
+        trainVqa({
+          network,
+          tokenizer,
+          images: evened(images),
+          validation: judged,
+          batch: batchOptions(settings),
+          config: settings,
+          seed: config.seed,
+          loop,
+        }),
+      );
+      await saveMedvint(network.to('cpu'), out, {
+        tokenizer: vocabulary,
+        dtype: 'float16',
+        metadata: headerToMetadata(header),
+      });
+      validation.push(...(await judge(request, sources, judged)));
+    }
+    const { sha256 } = await fileHash(out);
+    return { file: out, hash: sha256, steps, images: images.length, questions, validation };
+  });
+}
+
+/** The questions are no part of a dataset's hash. */
+async function languageHashes(dirs: readonly string[]): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  for (const [i, dir] of dirs.entries()) {
+    const path = join(dir, LANGUAGE_FILE);
+    if (existsSync(path)) hashes[`questions ${i + 1}`] = (await fileHash(path)).sha256;
+  }
+  return hashes;
+}
+
+/** Every text of the training as the network meets it: a prompt, and an answer. */
+function* textsOf(images: readonly AskedImage[]): IterableIterator<string> {
+  for (const { questions } of images)
+    for (const { question, answer } of questions) {
+      yield questionPrompt(question);
+      yield answer;
+    }
+}
+
+function batchOptions({ questionsPerImage, augmentation: a }: Settings): VqaBatchOptions {
+  const probability = 0.5;
+  const around = (amount: number): readonly [number, number] => [1 - amount, 1 + amount];
+  const never = { ...DEFAULT_AUGMENTATION };
+  return {
+    questionsPerImage,
+    changed: a.probability,
+    mirrored: a.mirror,
+    augmentation: {
+      ...never,
+      flipHorizontal: 0,
+      flipVertical: 0,
+      rotation: { ...never.rotation, probability: 0 },
+      scale: { ...never.scale, probability: 0 },
+      translation: { ...never.translation, probability: 0 },
+      brightness: { probability, range: around(a.brightness) },
+      contrast: { probability, range: around(a.contrast) },
+      gamma: { probability, range: [1 - a.gamma, 1 / (1 - a.gamma)] },
+      noise: { probability: probability / 2, range: [0, 255 * a.noise] },
+    },
+  };
+}
+
+/** Cases of one side of the splits at the network's input size, with their questions; cases without one are left out. */
+async function loadImages(
+  { config, signal, onProgress, warn }: PretrainRequest,
+  sources: readonly Source[],
+  side: 'training' | 'validation',
+): Promise<SourcedImage[]> {
+  const { model, validationCases } = config.vqaPretraining;
+  const { imageSize } = medvintConfig(model).vision;
+  const wanted = sources.flatMap(({ opened, splits }, source) => {
+    const questions = readQuestions(opened.dir, opened.dataset);
+    const ids =
+      side === 'training'
+        ? [...splits.labelled, ...splits.unlabelled]
+        : splits.validation.slice(0, validationCases);
+    const hasNoSides = !namesSides(opened);
+    return opened
+      .unlabelled(ids)
+      .map((item) => ({ opened, item, source, hasNoSides, questions: questions.get(item.id) ?? [] }));
+  });
+  const asked = wanted.filter(({ questions }) => questions.length > 0);
+  if (asked.length < wanted.length)
+    warn(
+      `${wanted.length - asked.length} of ${wanted.length} ${side} cases have no question and are left out`,
+    );
+  const images: SourcedImage[] = [];
+  for (const { opened, item, ...rest } of asked) {
+    await safePoint(signal);
+    const whole = await opened.loadImage(item);
+    images.push({
+      image: resize(whole, { width: imageSize, height: imageSize }, { filter: 'cubic' }),
+      ...rest,
+    });
+    onProgress(`reading ${side} images`, images.length, asked.length);
+  }
+  return images;
+}
+
+/** Whether a class is one of a pair: in a mirrored image its name would be wrong. */
+const namesSides = ({ dataset }: OpenDataset): boolean =>
+  dataset.classes.some(({ name }) => /\b(left|right)\b/i.test(name));
+
+/** Exact answers about each dataset's validation cases, by the file as others load it. */
+async function judge(
+  { out, onProgress }: PretrainRequest,
+  sources: readonly Source[],
+  images: readonly SourcedImage[],
+): Promise<KindJudgement[]> {
+  const { network, tokenizer } = await loadMedvint(out);
+  try {
+    const texts = new TextIds(tokenizer, endIdOf(network));
+    const judgements: KindJudgement[] = [];
+    for (const [i, { opened }] of sources.entries()) {
+      const own = images.filter(({ source }) => source === i);
+      const counts = await countExact(network, own, texts, (done, total) =>
+        onProgress(`validation, ${opened.dataset.name}`, done, total),
+      );
+      for (const [kind, count] of counts) judgements.push({ dataset: opened.dataset.name, kind, ...count });
+    }
+    return judgements;
+  } finally {
+    network.dispose();
+  }
+}

@@ -1,0 +1,60 @@
+// Configuration of `pretrain vqa`: a small MedVInT from questions and answers about images.
+
+import { z } from 'zod';
+import { count, countFrom1, fraction, rate, weight } from './ranges.ts';
+
+export const vqaPretraining = z
+  .strictObject({
+    model: z
+      .enum(['medvint-nano', 'medvint-tiny'])
+      .default('medvint-tiny')
+      .describe("the network, MedVInT-TD's code with small numbers; the nano one is for tests"),
+    steps: countFrom1().nullable().default(null).describe('optimiser steps; none means epochs decide'),
+    epochs: countFrom1().default(20).describe('passes over the training cases of all datasets together'),
+    batchSize: z.int().min(2).default(32).describe('images a step'),
+    questionsPerImage: countFrom1()
+      .default(4)
+      .describe('questions drawn for each image and step; the image is looked at once for all of them'),
+    learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
+    weightDecay: weight().default(0.05).describe('decoupled weight decay'),
+    warmUpSteps: count()
+      .default(100)
+      .describe('steps over which the learning rate rises from zero; then half a cosine to zero'),
+    ema: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.995)
+      .describe('decay a step of averaged weights, which are the result; 0 keeps the last ones'),
+    gradClip: weight().default(1).describe('largest L2 norm of all gradients together; 0 is off'),
+    validateEverySteps: countFrom1()
+      .default(500)
+      .describe('steps between counts of exact answers on validation cases, which stand in the metrics'),
+    validationCases: count()
+      .default(200)
+      .describe('validation cases of each dataset that are asked for that, the first ones'),
+    checkpointEverySteps: countFrom1()
+      .default(100)
+      .describe('steps between saved states; at most this much is lost by a kill'),
+    logEverySteps: countFrom1().default(20).describe('steps between lines of metrics'),
+    augmentation: z
+      .strictObject({
+        probability: fraction()
+          .default(0.8)
+          .describe('part of the images whose grey values change; 0 is off'),
+        mirror: fraction()
+          .default(0.5)
+          .describe(
+            'probability of mirroring with left and right exchanged in the answers; never where a class is named by its side',
+          ),
+        brightness: fraction().default(0.2).describe('largest shift as a part of the value range'),
+        contrast: z.number().min(0).lt(1).default(0.25).describe('largest change of contrast as a part'),
+        gamma: z.number().min(0).lt(1).default(0.3).describe('largest change of gamma as a part'),
+        noise: fraction()
+          .default(0.03)
+          .describe('largest deviation of added Gaussian noise as a part of the value range'),
+      })
+      .prefault({})
+      .describe('Random changes of training images; they are never moved, which would make answers wrong'),
+  })
+  .describe('Training of a small MedVInT on questions and answers');

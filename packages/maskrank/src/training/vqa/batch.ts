@@ -1,0 +1,152 @@
+// Batches of images with some of their questions and the tokens of the answers. Images are kept at the network's input size, 8
+// bits; their grey values are changed at random, and they are mirrored where no class is named by its side. They are not moved
+// otherwise, which would make some answers wrong. Shapes: B images, N texts, L tokens of the longest, P places, S input side.
+
+import { type AugmentOptions, augment } from '../../imaging/augment.ts';
+import { NORMALISATIONS, normaliseInto } from '../../imaging/normalise.ts';
+import type { Image } from '../../imaging/types.ts';
+import { type LlamaTokenizer, questionPrompt } from '../../models/medvint/index.ts';
+import type { Random } from '../../util/random.ts';
+import { type AskedQuestion, mirrorAnswer } from './questions.ts';
+
+export type AskedImage = {
+  /** S x S, the whole image stretched. */
+  readonly image: Image;
+  /** At least one. */
+  readonly questions: readonly AskedQuestion[];
+  /** May be mirrored: no class of its dataset is named by its side. */
+  readonly hasNoSides: boolean;
+};
+
+/** Texts as `Medvint.logitsAt` takes them, as plain arrays, and what should follow at each place. */
+export type TextBatch = {
+  /** [N]: number of the image. */
+  readonly owner: BigInt64Array<ArrayBuffer>;
+  /** [N, L]. */
+  readonly ids: BigInt64Array<ArrayBuffer>;
+  readonly length: number;
+  /** [P]: text * L + token. */
+  readonly places: BigInt64Array<ArrayBuffer>;
+  /** [P]. */
+  readonly targets: BigInt64Array<ArrayBuffer>;
+  /** Number of the text of each place, [P]. */
+  readonly texts: readonly number[];
+};
+
+export type VqaBatch = TextBatch & {
+  /** [B, 3, S, S], normalised. */
+  readonly planes: Float32Array<ArrayBuffer>;
+};
+
+export type VqaBatchOptions = {
+  readonly questionsPerImage: number;
+  /** Part of the images that are changed at all. */
+  readonly changed: number;
+  /** Chance of mirroring, where it is allowed. */
+  readonly mirrored: number;
+  /** Of grey values only. */
+  readonly augmentation: AugmentOptions;
+};
+
+/** Ids of questions in their prompt and of answers with their end; the same few texts come again and again. */
+export class TextIds {
+  readonly #tokenizer: LlamaTokenizer;
+  readonly #endId: number;
+  readonly #prompts = new Map<string, readonly number[]>();
+  readonly #answers = new Map<string, readonly number[]>();
+
+  /** `endId` follows every answer. */
+  constructor(tokenizer: LlamaTokenizer, endId: number) {
+    this.#tokenizer = tokenizer;
+    this.#endId = endId;
+  }
+
+  prompt(question: string): readonly number[] {
+    return remembered(this.#prompts, question, () => this.#tokenizer.encode(questionPrompt(question)));
+  }
+
+  /** The answer as it goes on after the prompt: a space, the words, the end. */
+  answer(answer: string): readonly number[] {
+    return remembered(this.#answers, answer, () => [
+      ...this.#tokenizer.encode(answer, { bos: false }),
+      this.#endId,
+    ]);
+  }
+}
+
+function remembered(
+  memory: Map<string, readonly number[]>,
+  key: string,
+  make: () => readonly number[],
+): readonly number[] {
+  const known = memory.get(key) ?? make();
+  memory.set(key, known);
+  return known;
+}
+
+type OwnedQuestion = { readonly owner: number; readonly question: string; readonly answer: string };
+
+/** Prompts with their answers, filled up behind; logits are wanted where a token of the answer follows. */
+export function textBatch(asked: readonly OwnedQuestion[], texts: TextIds): TextBatch {
+  const rows = asked.map(({ question, answer }) => {
+    const [prompt, said] = [texts.prompt(question), texts.answer(answer)];
+    return { prompt, said, ids: [...prompt, ...said.slice(0, -1)] };
+  });
+  const length = Math.max(...rows.map(({ ids }) => ids.length));
+  const ids = new BigInt64Array(rows.length * length);
+  const placed = rows.flatMap(({ prompt, said, ids: own }, text) => {
+    ids.set(own.map(BigInt), text * length);
+    return said.map((target, i) => ({ text, target, place: text * length + prompt.length - 1 + i }));
+  });
+  return {
+    owner: BigInt64Array.from(asked, ({ owner }) => BigInt(owner)),
+    ids,
+    length,
+    places: BigInt64Array.from(placed, ({ place }) => BigInt(place)),
+    targets: BigInt64Array.from(placed, ({ target }) => BigInt(target)),
+    texts: placed.map(({ text }) => text),
+  };
+}
+
+/** A batch of these images; every random choice comes from `random`. */
+export function makeVqaBatch(
+  chosen: readonly AskedImage[],
+  texts: TextIds,
+  { questionsPerImage, changed, mirrored, augmentation }: VqaBatchOptions,
+  random: Random,
+): VqaBatch {
+  const asked: OwnedQuestion[] = [];
+  const images = chosen.map(({ image, questions, hasNoSides }, owner) => {
+    const stream = random.fork(`image ${owner}`);
+    const isMirrored = hasNoSides && stream.chance(mirrored);
+    for (const { question, answer } of stream.shuffle(questions).slice(0, questionsPerImage))
+      asked.push({ owner, question, answer: isMirrored ? mirrorAnswer(answer) : answer });
+    const turned = isMirrored ? mirror(image) : image;
+    return stream.chance(changed)
+      ? augment({ image: turned, masks: [] }, stream, augmentation).image
+      : turned;
+  });
+  return { planes: planesOf(images), ...textBatch(asked, texts) };
+}
+
+/** Images of one size as the network takes them. */
+export function planesOf(images: readonly Image[]): Float32Array<ArrayBuffer> {
+  const side = images[0]?.width ?? 0;
+  const size = 3 * side * side;
+  const planes = new Float32Array(images.length * size);
+  for (const [i, image] of images.entries()) {
+    const data = planes.subarray(i * size, (i + 1) * size);
+    normaliseInto({ data, width: side, height: side, x0: 0, y0: 0 }, image, NORMALISATIONS.sam);
+  }
+  return planes;
+}
+
+function mirror(image: Image): Image {
+  const { width, height, channels } = image;
+  const data = new Uint8Array(image.data.length);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++)
+      for (let c = 0; c < channels; c++)
+        data[(y * width + x) * channels + c] = image.data[(y * width + width - 1 - x) * channels + c]!;
+  return { ...image, data };
+}

@@ -1,0 +1,21 @@
+// A batch of images and texts as the network's tensors.
+
+import { fromTypedArray, type Tensor } from '@maskrank/torch';
+import type { Medvint, OwnedTexts } from '../../models/medvint/index.ts';
+import type { VqaBatch } from './batch.ts';
+
+export function textTensors(
+  { planes, owner, ids, length, places }: VqaBatch,
+  { config, place: { device, dtype } }: Pick<Medvint, 'config' | 'place'>,
+): { readonly images: Tensor; readonly owned: OwnedTexts } {
+  const side = config.vision.imageSize;
+  const count = planes.length / (3 * side * side);
+  return {
+    images: fromTypedArray(planes, [count, 3, side, side], { device }).to(dtype),
+    owned: {
+      owner: fromTypedArray(owner, [owner.length], { device }),
+      ids: fromTypedArray(ids, [owner.length, length], { device }),
+      places: fromTypedArray(places, [places.length], { device }),
+    },
+  };
+}
