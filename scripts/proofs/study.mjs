@@ -3,27 +3,12 @@
 //   npm run prove -- study DATASET CONFIG.json OUT [--seeds 0,1,2] [--preset paper]
 // DATASET is an imported data set; CONFIG.json the configuration of every run; OUT keeps the runs, so a stopped study goes on.
 
-import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { commandLine, option, readEvaluation, splitsOf, stageTable } from '../lib/studies.mjs';
 
-/** Shares of the breast and chest studies: 10 % of the training pool labelled, 40 % unlabelled, the same test set for all seeds. */
-const SPLIT = [
-  '--labelled',
-  '0.1',
-  '--unlabelled',
-  '0.4',
-  '--test',
-  '0.2',
-  '--validation',
-  '0.1',
-  '--hold-out-seed',
-  '7',
-];
-
-const option = (args, name, fallback) => (args.includes(name) ? args[args.indexOf(name) + 1] : fallback);
-const percent = (x) => (100 * x).toFixed(1);
-const signed = (x) => `${x >= 0 ? '+' : ''}${percent(x)}`;
+/** Stage 2 against every control, too. */
+const RIVALS = ['continued', 'best-only', 'ceiling'].map((rival) => ['stage2', rival]);
 
 export const proof = {
   about:
@@ -34,15 +19,8 @@ export const proof = {
     if (out === undefined)
       throw new Error('usage: npm run prove -- study DATASET CONFIG.json OUT [--seeds 0,1,2]');
     const seeds = option(args, '--seeds', '0,1,2').split(',');
-    const program = join(root, 'packages/maskrank/dist/cli/main.js');
     mkdirSync(out, { recursive: true });
-    const cli = (...argv) => {
-      log(`maskrank ${argv.join(' ')}`);
-      const { status } = spawnSync(process.execPath, [program, ...argv], {
-        stdio: ['ignore', 'ignore', 'inherit'],
-      });
-      if (status !== 0) throw new Error(`maskrank ${argv[0]} ended with ${status}`);
-    };
+    const cli = commandLine(root, log);
     const variants = [
       { name: 'recommended', flags: [] },
       { name: 'paper', flags: ['--preset', 'paper', '--no-controls'] },
@@ -51,9 +29,7 @@ export const proof = {
       option(args, '--variants', 'recommended,paper,disjoint').split(',').includes(name),
     );
     for (const seed of seeds) {
-      const splits = `seed${seed}.json`;
-      if (!existsSync(join(dataset, splits)))
-        cli('dataset', 'split', dataset, ...SPLIT, '--seed', seed, '--file', splits);
+      const splits = splitsOf(cli, dataset, seed);
       const begin = ['--config', config, '--seed', seed, '--data.splits', splits];
       const folder = (name) => join(out, `${name}-${seed}`);
       // The variants of a seed share stage 1: it is trained once and copied before stage 2 begins.
@@ -70,50 +46,14 @@ export const proof = {
         cli('report', '--run', run);
       }
     }
-    const { commonStages, differenceAcrossRuns, stageAcrossRuns } = await import(
-      join(root, 'packages/maskrank/dist/evaluation/across-runs.js')
-    );
-    const dice = (r) => r.dice;
-    const lines = [];
-    const results = [];
-    for (const { name } of variants) {
-      const evaluations = seeds.map((seed) =>
-        JSON.parse(readFileSync(join(out, `${name}-${seed}`, 'evaluation.json'), 'utf8')),
-      );
-      lines.push(
-        `\n### ${name}\n`,
-        '| row | Dice % by seed | mean ± sd | over stage 1, points [95 %] | better / worse % |',
-        '|---|---|---|---|---|',
-      );
-      for (const stage of commonStages(evaluations)) {
-        const { perRun, mean, sd } = stageAcrossRuns(evaluations, stage, dice);
-        const own = `| ${stage.title} | ${perRun.map(percent).join(' · ')} | ${percent(mean)} ± ${sd === null ? '–' : percent(sd)} |`;
-        if (stage.key === 'stage1') {
-          lines.push(`${own} | |`);
-          continue;
-        }
-        const d = differenceAcrossRuns(evaluations, { baseline: 'stage1', stage: stage.key }, dice, 7);
-        const interval = d.ci95 === null ? '' : ` [${signed(d.ci95[0])}, ${signed(d.ci95[1])}]`;
-        lines.push(
-          `${own} ${signed(d.mean)}${interval} | ${percent(d.shareBetter)} / ${percent(d.shareWorse)} |`,
-        );
-        results.push({
-          what: `${name}: ${stage.title} measured on ${d.n} cases, ${evaluations.length} seeds`,
-          ok: d.n > 0,
-        });
-      }
-      for (const rival of ['continued', 'best-only', 'ceiling'].filter((key) =>
-        evaluations.every((e) => e.stages.some((s) => s.key === key)),
-      )) {
-        const d = differenceAcrossRuns(evaluations, { baseline: rival, stage: 'stage2' }, dice, 7);
-        lines.push(
-          `\nstage 2 over ${rival}: ${signed(d.mean)} [${d.ci95 === null ? '' : d.ci95.map(signed).join(', ')}]`,
-        );
-      }
-    }
-    const table = lines.join('\n');
+    const across = await import(join(root, 'packages/maskrank/dist/evaluation/across-runs.js'));
+    const tables = variants.map(({ name }) => {
+      const evaluations = seeds.map((seed) => readEvaluation(join(out, `${name}-${seed}`)));
+      return stageTable(across, evaluations, { title: name, baseline: 'stage1', pairs: RIVALS });
+    });
+    const table = tables.flatMap(({ lines }) => lines).join('\n');
     writeFileSync(join(out, 'table.md'), `${table}\n`);
     console.log(table);
-    return results;
+    return tables.flatMap(({ compared }) => compared);
   },
 };
