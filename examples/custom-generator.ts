@@ -30,10 +30,20 @@ export const proposeVariants = (units: readonly mr.AlignUnit[], policy: mr.Polic
     signal: new AbortController().signal,
   });
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** As jobs take it. A run that was begun with it goes on with no other: change the name when the function changes. */
+const generator: mr.OwnGenerator = { name: 'variants', generate: variants };
+
+/** What `maskrank align --run RUN` does, but with these proposals. `mr.proposeJob` takes a generator in the same way. */
+export const alignRun = (run: string): Promise<mr.AlignResult> =>
+  mr.inRun(run, (job) => mr.alignJob(job, { generator }));
+
+if (process.argv[1] === fileURLToPath(import.meta.url) && process.argv[2] !== undefined) {
+  const { steps, units, checkpoint } = await alignRun(process.argv[2]);
+  console.log(`${steps} steps over ${units} units\nwrote ${checkpoint}`);
+} else if (process.argv[1] === fileURLToPath(import.meta.url)) {
   setThreads(1);
   const pictures = paint(0, 48);
-  const sam = learn(pictures, Number(process.argv[2] ?? 100));
+  const sam = learn(pictures, 100);
   const units = pictures.map(({ prompt }, i) => ({ caseId: String(i), classId: 1, prompt }));
   const policy = { sam, embeddings: embedOnce(sam, pictures), layout: LAYOUT, device: 'cpu' };
   for (const { caseId, regionPx } of proposeVariants(units, policy))

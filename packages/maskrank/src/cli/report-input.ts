@@ -161,7 +161,7 @@ function panelsOf(dir: string): Pick<ReportInput, 'panels'> {
 
 /** How the rounds of stage 2 went, from the log. */
 function proposalsOf(
-  { paths }: RunFolder,
+  { paths, record }: RunFolder,
   config: Config,
   metrics: readonly MetricsLine[],
 ): Pick<ReportInput, 'proposals'> {
@@ -187,7 +187,7 @@ function proposalsOf(
   return {
     proposals: {
       candidates: 4,
-      generator: config.alignment.proposals.generator,
+      generator: record.stages.stage2?.madeFrom.generator ?? config.alignment.proposals.generator,
       annotator,
       noise,
       rounds: [...rounds.values()].map((facts) => ({ ...facts, ...trained.get(facts.round) })),

@@ -25,6 +25,7 @@ import { lossOptionsOf } from '../training/stage1.ts';
 import { embedCases } from './embed.ts';
 import { recipeOf, saveModel } from './model.ts';
 import { ensurePrompts, makePrompts } from './prompts.ts';
+import type { GeneratorChoice } from './proposal-generator.ts';
 import {
   type AnnotatorKind,
   embeddingSource,
@@ -46,7 +47,7 @@ export type RoundSummary = RoundCounts & {
   readonly medianRegionPx: number;
 };
 
-export type AlignJobOptions = {
+export type AlignJobOptions = GeneratorChoice & {
   readonly restart?: boolean;
   /** Who judges; default virtual. */
   readonly annotator?: AnnotatorKind;
@@ -83,13 +84,14 @@ export async function roundProposals(
   const rerun = `maskrank align --run ${run.dir} --restart`;
   const there = await readRound(path, { header, rerun });
   if (there !== undefined) return there.proposals;
-  const embedViews = await viewEmbedder(config, inputs);
+  const embedViews = await viewEmbedder(inputs);
+  const { name, make } = inputs.generator;
   return makeRound(
     path,
     units,
     {
       policy: inputs.policy,
-      options: config.alignment.proposals,
+      options: { ...config.alignment.proposals, generator: make },
       round: index,
       seed: config.seed,
       signal,
@@ -97,7 +99,7 @@ export async function roundProposals(
       ...(embedViews === undefined ? {} : { embedViews }),
     },
     header,
-    { round: index, generator: config.alignment.proposals.generator },
+    { round: index, generator: name },
   );
 }
 
@@ -119,8 +121,12 @@ type StageStart = {
   readonly finished: boolean;
 };
 
-async function enterStage2(context: JobContext, restart: boolean): Promise<StageStart> {
-  const inputs = await loadStage2Inputs(context);
+async function enterStage2(
+  context: JobContext,
+  restart: boolean,
+  choice: GeneratorChoice,
+): Promise<StageStart> {
+  const inputs = await loadStage2Inputs(context, choice);
   const stage = await context.run.enterStage('stage2', context.config, {
     sections: STAGE2_SECTIONS,
     madeFrom: inputs.madeFrom,
@@ -133,14 +139,24 @@ async function enterStage2(context: JobContext, restart: boolean): Promise<Stage
   return { inputs, header: stage.header, resumed: stage.resumed, finished: stage.finished };
 }
 
+/** One's own generator that the run was begun with, for work that makes no proposals and needs its name alone. */
+function generatorOfRun({ run }: JobContext): GeneratorChoice {
+  const name = run.record.stages.stage2?.madeFrom.generator;
+  if (name === undefined) return {};
+  const generate = (): never => {
+    throw new UsageError(`${run.dir}: proposals come from '${name}', a function that only its program has.`);
+  };
+  return { generator: { name, generate } };
+}
+
 const statePath = ({ run }: JobContext): string => join(run.paths.checkpoints, 'stage2.state.safetensors');
 
 /** `maskrank propose`: the first round's candidates. */
 export async function proposeJob(
   context: JobContext,
-  options: { readonly restart?: boolean } = {},
+  options: GeneratorChoice & { readonly restart?: boolean } = {},
 ): Promise<{ path: string; units: number; medianRegionPx: number }> {
-  const { inputs, header } = await enterStage2(context, options.restart ?? false);
+  const { inputs, header } = await enterStage2(context, options.restart ?? false, options);
   const units = roundUnits(inputs.units, 0, context.config.alignment, context.config.seed);
   const proposals = await roundProposals(context, inputs, units, 0, header);
   inputs.stage1.sam.dispose();
@@ -151,9 +167,9 @@ export async function proposeJob(
   };
 }
 
-/** `maskrank rate`: the virtual annotator's judgements of the newest round of proposals. */
+/** `maskrank rate`: the virtual annotator's judgements of the newest round of proposals, whichever generator made them. */
 export async function rateJob(context: JobContext): Promise<RoundSummary> {
-  const { inputs, header } = await enterStage2(context, false);
+  const { inputs, header } = await enterStage2(context, false, generatorOfRun(context));
   const { run, config } = context;
   let index = 0;
   while (existsSync(roundPath(run.paths.proposals, index + 1))) index += 1;
@@ -213,7 +229,7 @@ export function judgedRounds(
 
 export async function alignJob(context: JobContext, options: AlignJobOptions = {}): Promise<AlignResult> {
   const { run, config, signal } = context;
-  const { inputs, header, resumed, finished } = await enterStage2(context, options.restart ?? false);
+  const { inputs, header, resumed, finished } = await enterStage2(context, options.restart ?? false, options);
   const checkpoint = run.paths.stage2;
   const totalSteps = alignSteps(config.alignment, inputs.units.length);
   const rounds: RoundSummary[] = [];

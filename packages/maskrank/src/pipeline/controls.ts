@@ -20,6 +20,7 @@ import { finetune, lossOptionsOf } from '../training/stage1.ts';
 import { judgedRounds, roundProposals, STAGE2_SECTIONS } from './align.ts';
 import { diceOf, STAGE1_SECTIONS, stage1Data, stage1Options, stage1Scope } from './finetune.ts';
 import { recipeOf, saveModel } from './model.ts';
+import type { GeneratorChoice } from './proposal-generator.ts';
 import { hiddenTruth, loadStage2Inputs, type Stage2Inputs, virtualAnnotator } from './stage2-inputs.ts';
 import type { JobContext } from './workspace.ts';
 
@@ -202,11 +203,11 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
 export async function controlJob(
   { warn: _, ...rest }: JobContext,
   name: ControlName,
-  options: { readonly restart?: boolean } = {},
+  options: GeneratorChoice & { readonly restart?: boolean } = {},
 ): Promise<{ path: string; resumed: boolean }> {
   const context = { ...rest, warn: () => {} };
   const { run, config, signal } = context;
-  const inputs = await loadStage2Inputs(context);
+  const inputs = await loadStage2Inputs(context, options);
   const sections = [...new Set([...STAGE1_SECTIONS, ...STAGE2_SECTIONS])];
   const restart = options.restart ?? false;
   const stage = await run.enterStage(`control ${name}`, config, {

@@ -18,6 +18,7 @@ import type { JsonlStore } from '../run/jsonl.ts';
 import { embedCases } from './embed.ts';
 import { checkTextModel, type LoadedModel, loadModel, otherPrompts } from './model.ts';
 import { ensurePrompts, isOracle, promptsHash } from './prompts.ts';
+import { type GeneratorChoice, type ResolvedGenerator, resolveGenerator } from './proposal-generator.ts';
 import { loadTexts, type UnitTexts } from './text.ts';
 import { allUnits, byId, promptedUnits } from './units.ts';
 import {
@@ -39,13 +40,19 @@ export type Stage2Inputs = {
   readonly cases: readonly UnlabelledCase[];
   readonly cached: EmbeddingCache;
   readonly texts: UnitTexts | undefined;
+  /** Where the candidates come from. */
+  readonly generator: ResolvedGenerator;
   /** Hashes of everything above: prompts too, where they come from outside. */
   readonly madeFrom: Readonly<Record<string, string>>;
 };
 
 /** Loads stage 1 and everything about the unlabelled cases but their masks. */
-export async function loadStage2Inputs(context: JobContext): Promise<Stage2Inputs> {
+export async function loadStage2Inputs(
+  context: JobContext,
+  choice: GeneratorChoice = {},
+): Promise<Stage2Inputs> {
   const { run, config, signal } = context;
+  const generator = resolveGenerator(config, choice);
   const workspace = await openWorkspace(context);
   if (!existsSync(run.paths.stage1)) {
     throw new DataError(
@@ -98,10 +105,12 @@ export async function loadStage2Inputs(context: JobContext): Promise<Stage2Input
     cases,
     cached,
     texts,
+    generator,
     madeFrom: {
       'checkpoint stage1': stage1.hash,
       dataset: workspace.dataset.hash,
       ...(isOutside ? { prompts: promptsHash(all, prompts, texts) } : {}),
+      ...(generator.isOwn ? { generator: generator.name } : {}),
     },
   };
 }
@@ -121,12 +130,16 @@ export async function embeddingSource(
   return new LiveEmbeddings(sam, inputs);
 }
 
-/** For the generator `views`: embeddings of changed images; undefined for the others, which need none. */
-export async function viewEmbedder(
-  config: Config,
-  { workspace, cases, policy }: Pick<Stage2Inputs, 'workspace' | 'cases' | 'policy'>,
-): Promise<((units: readonly AlignUnit[]) => NonNullable<GeneratorContext['embedView']>) | undefined> {
-  if (config.alignment.proposals.generator !== 'views') return undefined;
+/** For generators that look at changed images: their embeddings; undefined for the others. */
+export async function viewEmbedder({
+  workspace,
+  cases,
+  policy,
+  generator,
+}: Pick<Stage2Inputs, 'workspace' | 'cases' | 'policy' | 'generator'>): Promise<
+  ((units: readonly AlignUnit[]) => NonNullable<GeneratorContext['embedView']>) | undefined
+> {
+  if (!generator.needsViews) return undefined;
   const side = workspace.canvas.imageSize;
   const inputs = new Map<string, Float32Array<ArrayBuffer>>();
   for (const item of cases)
