@@ -1,8 +1,8 @@
 // Models of a run: built from the configuration, and saved so that a checkpoint alone says how images must be brought to it.
 
-import { Generator, nn } from '@maskrank/torch';
+import { fromTensorData, Generator, nn, tidy, toTensorData } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
-import { readSafetensors, writeSafetensors } from '@maskrank/torch/io';
+import { readSafetensors, type TensorData, writeSafetensors } from '@maskrank/torch/io';
 import { fileHash } from '../datasets/hash.ts';
 import { loadSam } from '../models/sam/checkpoint.ts';
 import { createSam, Sam, type SamConfig } from '../models/sam/index.ts';
@@ -103,14 +103,16 @@ export async function weightsHash(nameOrPath: string): Promise<string> {
   return (await fileHash(await resolveWeights(nameOrPath))).sha256;
 }
 
-/** Saves weights, architecture and input recipe; returns the file's hash. */
+/** Saves weights, architecture and input recipe; returns the file's hash. `storage`: numbers in the file; both load alike. */
 export async function saveModel(
   path: string,
   sam: Sam,
   recipe: InputRecipe,
   header: ArtefactHeader,
+  { storage = 'float32' }: { readonly storage?: 'float16' | 'float32' } = {},
 ): Promise<string> {
-  await writeSafetensors(path, nn.saveStateDict(sam), {
+  const state = nn.saveStateDict(sam);
+  await writeSafetensors(path, storage === 'float32' ? state : halved(state), {
     ...headerToMetadata(header),
     format: 'maskrank-sam',
     architecture: JSON.stringify(sam.config),
@@ -118,6 +120,11 @@ export async function saveModel(
   });
   return (await fileHash(path)).sha256;
 }
+
+const halved = (state: ReadonlyMap<string, TensorData>): Map<string, TensorData> =>
+  tidy(
+    () => new Map([...state].map(([name, data]) => [name, toTensorData(fromTensorData(data).to('float16'))])),
+  );
 
 export type LoadedModel = {
   readonly sam: Sam;

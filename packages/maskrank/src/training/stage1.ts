@@ -1,20 +1,15 @@
 // Stage 1: fine-tuning a promptable model on the labelled cases with 20:1 focal:Dice and the IoU head's loss, on the mask
-// that the model itself expects to be best, as SAM-Med2D trains. Exactly resumable. Not here: reading data (batch.ts),
-// choosing what is trained (models/lora.ts), the frame of the loop (loop.ts).
+// that the model itself expects to be best, as SAM-Med2D trains. Exactly resumable. Not here: reading data (batch.ts), one
+// step (promptable/update.ts), choosing what is trained (models/lora.ts), the frame of the loop (loop.ts).
 
-import { autocast, type nn, noGrad, optim, type Tensor, tidy } from '@maskrank/torch';
-import { correctionPoints } from '../imaging/points.ts';
-import type { Mask } from '../imaging/types.ts';
-import { pickBest } from '../models/sam/index.ts';
-import { logitsToCanvas } from '../models/sam/postprocess.ts';
-import type { PromptTensors } from '../models/sam/prompt-encoder.ts';
+import { type nn, optim, type Tensor, tidy } from '@maskrank/torch';
 import type { Sam } from '../models/sam/sam.ts';
-import { pointTensors } from '../prompting/collate.ts';
 import type { Config } from '../run/config.ts';
-import type { Random } from '../util/random.ts';
-import { type BatchOptions, makeBatch, promptsTo, type TrainingCase, toTensors } from './batch.ts';
+import { type BatchOptions, makeBatch, type TrainingCase, toTensors } from './batch.ts';
 import { type LoopOptions, runLoop, type StepReport } from './loop.ts';
-import { type SegmentationLossOptions, segmentationLoss } from './losses.ts';
+import type { SegmentationLossOptions } from './losses.ts';
+import { judgeExpected } from './promptable/heads.ts';
+import { type UpdateOptions, updateOn } from './promptable/update.ts';
 import { batchOf, seedEngine, stepStream } from './streams.ts';
 import { averageInto, copies, copyInto } from './weights.ts';
 
@@ -83,6 +78,16 @@ export async function finetune(
   const stopping = config.earlyStopping.patienceEpochs > 0 && options.validate !== undefined;
   const best = stopping ? copies(trained) : undefined;
   const record = { bestValidation: null as number | null, bestEpoch: 0 };
+  const update: UpdateOptions = {
+    sam,
+    optimizer,
+    trained,
+    judge: judgeExpected(lossOptionsOf(config)),
+    rounds: config.iterativeClicks,
+    gradClip: config.gradClip,
+    precision: config.precision,
+    device: options.device,
+  };
 
   const validateAt = async (step: number): Promise<Partial<StepReport>> => {
     const epoch = (step + 1) / perEpoch;
@@ -116,10 +121,9 @@ export async function finetune(
     optimizer.scaleLearningRate(schedule(step));
     sam.train();
     sam.mask_decoder.dropoutP = options.decoderDropout;
-    const { losses, ms } = tidy(() => {
-      const tensors = toTensors(batch, options.batch.layout, options.device);
-      return stepOn(sam, tensors, optimizer, trained, options, random);
-    });
+    const { losses, ms } = tidy(() =>
+      updateOn(toTensors(batch, options.batch.layout, options.device), update, random),
+    );
     sam.mask_decoder.dropoutP = 0;
     if (average) averageInto(average, trained, config.ema);
     const learningRate = config.learningRate * schedule(step);
@@ -158,113 +162,6 @@ export async function finetune(
   } finally {
     optimizer.disposeState();
     for (const tensors of [average, best]) for (const tensor of tensors?.values() ?? []) tensor.dispose();
-  }
-}
-
-type BatchTensors = ReturnType<typeof toTensors>;
-type Timed = { losses: Record<string, number>; ms: Record<string, number> };
-
-/** Forward, backward and update of one batch; then the rounds of corrective clicks, each with an update of its own. */
-function stepOn(
-  sam: Sam,
-  { images, targets, prompts }: BatchTensors,
-  optimizer: optim.AdamW,
-  trained: ReadonlyMap<string, Tensor>,
-  options: Stage1Options,
-  random: Random,
-): Timed {
-  const { config } = options;
-  const reduced = config.precision === 'bfloat16';
-  const forward = <T>(body: () => T): T =>
-    reduced
-      ? autocast({ device: options.device.startsWith('cuda') ? 'cuda' : 'cpu', dtype: 'bfloat16' }, body)
-      : body();
-  const watch = new Stopwatch();
-  const update = (loss: Tensor): void => {
-    watch.lap('forward');
-    loss.backward();
-    watch.lap('backward');
-    if (config.gradClip > 0) optim.clipGradNorm(trained.values(), config.gradClip);
-    optimizer.step();
-    optimizer.zeroGrad();
-    watch.lap('optimiser');
-  };
-  const lossOptions = lossOptionsOf(config);
-  const decode = (embeddings: Tensor, given: PromptTensors) => {
-    const decoded = forward(() => pickBest(sam.decode(embeddings, given, { multimask: true })));
-    const logits = decoded.masks.to('float32'); // [N, 1, l, l]
-    const onCanvas = logitsToCanvas(logits, options.batch.cache.options.imageSize); // [N, 1, S, S]
-    const parts = segmentationLoss(onCanvas, targets.unsqueeze(1), decoded.iou.to('float32'), lossOptions);
-    return { logits, parts };
-  };
-
-  const embedded = forward(() => sam.embed(images)).to('float32'); // [B, E, g, g]
-  const embeddings =
-    options.batch.masksPerImage > 1 ? embedded.repeatInterleave(options.batch.masksPerImage, 0) : embedded;
-  const first = decode(embeddings, prompts);
-  update(first.parts.total);
-  const losses = Object.fromEntries(Object.entries(first.parts).map(([name, value]) => [name, value.item()]));
-  clickRounds(
-    config.iterativeClicks,
-    { random, targets, logits: first.logits, imageSize: options.batch.cache.options.imageSize },
-    (given) => {
-      const round = decode(embeddings.detach(), promptsTo(given, options.device));
-      update(round.parts.total);
-      return round.logits;
-    },
-  );
-  return { losses, ms: watch.laps };
-}
-
-/** Numbers of corrective points that a round may draw (SAM-Med2D). */
-const CLICK_COUNTS = [1, 3, 5, 9] as const;
-
-/** SAM-Med2D's further rounds: points on the errors of the round before, its mask as a prompt, no box. */
-function clickRounds(
-  rounds: number,
-  start: { random: Random; targets: Tensor; logits: Tensor; imageSize: number },
-  round: (prompts: PromptTensors) => Tensor,
-): void {
-  let { logits } = start;
-  const maskOnlyRound = rounds > 2 ? start.random.int(0, rounds - 2) : -1;
-  for (let r = 0; r < rounds; r++) {
-    const masks = logits.detach().sigmoid();
-    const maskOnly = r === maskOnlyRound || r === rounds - 1;
-    const count = start.random.choice(CLICK_COUNTS);
-    logits = round(maskOnly ? { masks } : { masks, ...errorPoints(logits, start, count) });
-  }
-}
-
-function errorPoints(
-  logits: Tensor,
-  { random, targets, imageSize }: { random: Random; targets: Tensor; imageSize: number },
-  count: number,
-): Pick<PromptTensors, 'points'> {
-  const predicted = noGrad(() =>
-    logitsToCanvas(logits.detach(), imageSize).gt(0),
-  ).toTypedArray() as Uint8Array;
-  const truth = targets.to('uint8').toTypedArray() as Uint8Array;
-  const pixels = imageSize * imageSize;
-  const maskAt = (data: Uint8Array, i: number): Mask => ({
-    width: imageSize,
-    height: imageSize,
-    data: data.subarray(i * pixels, (i + 1) * pixels),
-  });
-  const prompts = Array.from({ length: targets.size(0) }, (_, i) => ({
-    boxes: [],
-    points: correctionPoints(maskAt(predicted, i), maskAt(truth, i), count, random.fork(`clicks ${i}`)),
-  }));
-  return pointTensors(prompts, prompts.length, count);
-}
-
-/** Wall time between laps, milliseconds by name. */
-class Stopwatch {
-  readonly laps: Record<string, number> = {};
-  #since = performance.now();
-  lap(name: string): void {
-    const now = performance.now();
-    this.laps[name] = (this.laps[name] ?? 0) + now - this.#since;
-    this.#since = now;
   }
 }
 
