@@ -87,14 +87,14 @@ export const MEDVINT_CONFIGS = {
   /** What `pretrain vqa` trains for use on small machines: some 3 M parameters. */
   'medvint-tiny': {
     name: 'medvint-tiny',
-    vision: { width: 16, blocks: [2, 2, 3], imageSize: 128 },
+    vision: { width: 16, blocks: [1, 2, 3], imageSize: 128 },
     decoder: { queries: 16, layers: 2, heads: 8, ffnDim: 512, positions: 'sine' },
     llama: {
       vocabularySize: 768,
-      dim: 160,
-      layers: 3,
-      heads: 5,
-      ffnDim: 448,
+      dim: 128,
+      layers: 2,
+      heads: 4,
+      ffnDim: 352,
       normEps: 1e-6,
       ropeTheta: 10000,
       maxPositions: 256,

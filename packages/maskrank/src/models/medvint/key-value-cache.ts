@@ -18,7 +18,19 @@ export type CacheShape = {
 /** Keys and values, [B, h, tokens, d] each. */
 export type KeysAndValues = { readonly keys: Tensor; readonly values: Tensor };
 
-export class KeyValueCache {
+/** What a pass over the layers remembers tokens by. */
+export interface TokenMemory {
+  /** Tokens seen before the current pass. */
+  readonly length: number;
+  /** Refuses what does not fit; to be asked before a pass. */
+  requireRoom(tokens: number): void;
+  /** Takes the new tokens' keys and values [B, h, L, d] of one layer; gives those of all tokens so far. */
+  extend(layer: number, keys: Tensor, values: Tensor): KeysAndValues;
+  /** Counts the tokens of a pass whose layers have all been extended. */
+  advance(tokens: number): void;
+}
+
+export class KeyValueCache implements TokenMemory {
   readonly capacity: number;
   readonly #layers: readonly KeysAndValues[]; // T tokens each
   #length = 0;
@@ -31,12 +43,10 @@ export class KeyValueCache {
     this.#layers = Array.from({ length: layers }, () => ({ keys: room(), values: room() }));
   }
 
-  /** Tokens seen before the current pass. */
   get length(): number {
     return this.#length;
   }
 
-  /** Refuses what does not fit; to be asked before a pass. */
   requireRoom(tokens: number): void {
     if (this.#length + tokens <= this.capacity) return;
     throw new UsageError(
@@ -44,7 +54,6 @@ export class KeyValueCache {
     );
   }
 
-  /** Writes the new tokens' keys and values [B, h, L, d] of one layer; gives those of all tokens so far. */
   extend(layer: number, keys: Tensor, values: Tensor): KeysAndValues {
     const room = this.#layers[layer] as KeysAndValues;
     const [start, end] = [this.#length, this.#length + keys.size(2)];
@@ -55,7 +64,6 @@ export class KeyValueCache {
     return { keys: put(room.keys, keys), values: put(room.values, values) };
   }
 
-  /** Counts the tokens of a pass whose layers have all been extended. */
   advance(tokens: number): void {
     this.#length += tokens;
   }

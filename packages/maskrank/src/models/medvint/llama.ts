@@ -6,7 +6,7 @@
 import { nn, ones, op, type Tensor } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
 import type { LlamaConfig } from './config.ts';
-import { KeyValueCache } from './key-value-cache.ts';
+import { KeyValueCache, type TokenMemory } from './key-value-cache.ts';
 import { type Rotation, rotate, rotation } from './rotary.ts';
 import { StoredEmbedding, StoredLinear, type WeightStorage } from './stored-weights.ts';
 
@@ -18,7 +18,7 @@ type Pass = {
   /** Of L new tokens over all tokens so far, [L, S]; null where nothing is hidden or `causal` says it. */
   readonly mask: Tensor | null;
   readonly causal: boolean;
-  readonly cache: KeyValueCache | null;
+  readonly cache: TokenMemory | null;
 };
 
 class Attention extends nn.Module {
@@ -133,7 +133,7 @@ export class Llama extends nn.Module {
    * Embeddings of tokens [B, L, D] -> features [B, L, D], normalised for the head. With a cache, the tokens follow those that
    * it holds, and it takes them in. UsageError when there are more than the model can place.
    */
-  features(embeddings: Tensor, cache: KeyValueCache | null = null): Tensor {
+  features(embeddings: Tensor, cache: TokenMemory | null = null): Tensor {
     const { dim, heads, ropeTheta, maxPositions } = this.config;
     const length = embeddings.size(1);
     const start = cache?.length ?? 0;

@@ -8,6 +8,7 @@ import { checkMedvintConfig, featureDim, type MedvintConfig } from './config.ts'
 import { Llama } from './llama.ts';
 import { sinePositions } from './positions.ts';
 import { QueryDecoder } from './query-decoder.ts';
+import { SharedPrefix } from './shared-prefix.ts';
 import type { WeightStorage } from './stored-weights.ts';
 import { createVisionModel } from './vision.ts';
 
@@ -81,21 +82,32 @@ export class Medvint extends nn.Module {
   }
 
   /**
-   * For training: several texts about each of B images, which are looked at once. `owner` [N] (int64): the image of each text;
-   * ids [N, L] (int64), filled up at the end with anything; `places` [P] (int64): where logits are wanted, as
-   * `text * L + token`. Gives the logits of the tokens that follow there, [P, V]; gradients reach every parameter.
+   * For training: several texts about each of B images, which are looked at once; texts of about one length come together. Gives
+   * the logits of the tokens that follow at the places, [P, V], group after group; gradients reach every parameter.
    */
-  logitsAt(images: Tensor, { owner, ids, places }: OwnedTexts): Tensor {
+  logitsAt(images: Tensor, groups: readonly OwnedTexts[]): Tensor {
     const { llamacasual: llama, config } = this;
-    const soft = this.softTokens(images).indexSelect(0, owner); // [N, Q, D]
-    const features = llama.features(cat([soft, llama.embed(ids)], 1)); // [N, Q + L, D]
-    const ofText = features.slice(1, config.decoder.queries).reshape([-1, config.llama.dim]); // [N L, D]
-    return llama.logits(ofText.indexSelect(0, places));
+    const prefix = new SharedPrefix();
+    llama.features(this.softTokens(images), prefix);
+    const features = groups.map(({ owner, ids, places }) =>
+      llama
+        .features(llama.embed(ids), prefix.under(owner)) // [N, L, D]
+        .reshape([-1, config.llama.dim])
+        .indexSelect(0, places),
+    );
+    return llama.logits(cat(features, 0));
   }
 }
 
-/** Texts, each about one image of a batch; see `Medvint.logitsAt`. */
-export type OwnedTexts = { readonly owner: Tensor; readonly ids: Tensor; readonly places: Tensor };
+/** N texts of L tokens, each about one image of a batch. */
+export type OwnedTexts = {
+  /** Number of the image, [N] int64. */
+  readonly owner: Tensor;
+  /** [N, L] int64; shorter texts are filled up at the end with anything. */
+  readonly ids: Tensor;
+  /** Where logits are wanted, as `text * L + token`: [P] int64. */
+  readonly places: Tensor;
+};
 
 /** Places of features [B, C, H, W], [H W, C]. */
 function placesOf(features: Tensor): Tensor {

@@ -1,6 +1,7 @@
 // Batches of images with some of their questions and the tokens of the answers. Images are kept at the network's input size, 8
 // bits; their grey values are changed at random, and they are mirrored where no class is named by its side. They are not moved
-// otherwise, which would make some answers wrong. Shapes: B images, N texts, L tokens of the longest, P places, S input side.
+// otherwise, which would make some answers wrong. Shapes: B images, N texts of a group, L tokens of its longest, P places, S
+// input side.
 
 import { type AugmentOptions, augment } from '../../imaging/augment.ts';
 import { NORMALISATIONS, normaliseInto } from '../../imaging/normalise.ts';
@@ -18,8 +19,8 @@ export type AskedImage = {
   readonly hasNoSides: boolean;
 };
 
-/** Texts as `Medvint.logitsAt` takes them, as plain arrays, and what should follow at each place. */
-export type TextBatch = {
+/** Texts of about one length as `Medvint.logitsAt` takes them, as plain arrays, and what should follow at each place. */
+export type TextGroup = {
   /** [N]: number of the image. */
   readonly owner: BigInt64Array<ArrayBuffer>;
   /** [N, L]. */
@@ -29,13 +30,16 @@ export type TextBatch = {
   readonly places: BigInt64Array<ArrayBuffer>;
   /** [P]. */
   readonly targets: BigInt64Array<ArrayBuffer>;
-  /** Number of the text of each place, [P]. */
-  readonly texts: readonly number[];
+  /** Which of the questions asked each place belongs to, [P]. */
+  readonly questions: readonly number[];
 };
 
-export type VqaBatch = TextBatch & {
+export type VqaBatch = {
   /** [B, 3, S, S], normalised. */
   readonly planes: Float32Array<ArrayBuffer>;
+  readonly groups: readonly TextGroup[];
+  /** Questions of all groups. */
+  readonly asked: number;
 };
 
 export type VqaBatchOptions = {
@@ -86,25 +90,44 @@ function remembered(
 
 type OwnedQuestion = { readonly owner: number; readonly question: string; readonly answer: string };
 
-/** Prompts with their answers, filled up behind; logits are wanted where a token of the answer follows. */
-export function textBatch(asked: readonly OwnedQuestion[], texts: TextIds): TextBatch {
-  const rows = asked.map(({ question, answer }) => {
+/** Groups of texts: few, as each is a pass of its own; several, as all texts of one are filled up to its longest. */
+const GROUPS = 4;
+
+/** Prompts with their answers, in groups of about one length; logits are wanted where a token of the answer follows. */
+export function textGroups(asked: readonly OwnedQuestion[], texts: TextIds): TextGroup[] {
+  const rows = asked.map(({ owner, question, answer }, number) => {
     const [prompt, said] = [texts.prompt(question), texts.answer(answer)];
-    return { prompt, said, ids: [...prompt, ...said.slice(0, -1)] };
+    return { owner, number, prompt, said, ids: [...prompt, ...said.slice(0, -1)] };
   });
+  rows.sort((a, b) => a.ids.length - b.ids.length);
+  const size = Math.ceil(rows.length / GROUPS);
+  return Array.from({ length: Math.ceil(rows.length / size) }, (_, g) =>
+    textGroup(rows.slice(g * size, (g + 1) * size)),
+  );
+}
+
+type Row = {
+  readonly owner: number;
+  readonly number: number;
+  readonly prompt: readonly number[];
+  readonly said: readonly number[];
+  readonly ids: readonly number[];
+};
+
+function textGroup(rows: readonly Row[]): TextGroup {
   const length = Math.max(...rows.map(({ ids }) => ids.length));
   const ids = new BigInt64Array(rows.length * length);
-  const placed = rows.flatMap(({ prompt, said, ids: own }, text) => {
+  const placed = rows.flatMap(({ number, prompt, said, ids: own }, text) => {
     ids.set(own.map(BigInt), text * length);
-    return said.map((target, i) => ({ text, target, place: text * length + prompt.length - 1 + i }));
+    return said.map((target, i) => ({ number, target, place: text * length + prompt.length - 1 + i }));
   });
   return {
-    owner: BigInt64Array.from(asked, ({ owner }) => BigInt(owner)),
+    owner: BigInt64Array.from(rows, ({ owner }) => BigInt(owner)),
     ids,
     length,
     places: BigInt64Array.from(placed, ({ place }) => BigInt(place)),
     targets: BigInt64Array.from(placed, ({ target }) => BigInt(target)),
-    texts: placed.map(({ text }) => text),
+    questions: placed.map(({ number }) => number),
   };
 }
 
@@ -126,7 +149,7 @@ export function makeVqaBatch(
       ? augment({ image: turned, masks: [] }, stream, augmentation).image
       : turned;
   });
-  return { planes: planesOf(images), ...textBatch(asked, texts) };
+  return { planes: planesOf(images), groups: textGroups(asked, texts), asked: asked.length };
 }
 
 /** Images of one size as the network takes them. */

@@ -2,10 +2,10 @@
 // right one at each place up to the end: then, and only then, the network alone would have said the same. Not here: speaking
 // (models/medvint/answer.ts).
 
-import { noGrad, type Tensor, tidy } from '@maskrank/torch';
+import { noGrad, tidy } from '@maskrank/torch';
 import type { Medvint } from '../../models/medvint/index.ts';
-import { type AskedImage, planesOf, type TextIds, textBatch } from './batch.ts';
-import { textTensors } from './tensors.ts';
+import { type AskedImage, planesOf, type TextIds, textGroups } from './batch.ts';
+import { batchTensors } from './tensors.ts';
 
 export type AnswerCount = { readonly right: number; readonly asked: number };
 
@@ -25,20 +25,20 @@ export async function* exactAnswers(
 }
 
 function ofSome(network: Medvint, images: readonly AskedImage[], texts: TextIds): boolean[][] {
-  const batch = textBatch(
-    images.flatMap(({ questions }, owner) => questions.map((asked) => ({ owner, ...asked }))),
-    texts,
-  );
+  const asked = images.flatMap(({ questions }, owner) => questions.map((one) => ({ owner, ...one })));
+  const groups = textGroups(asked, texts);
   const planes = planesOf(images.map(({ image }) => image));
   const said = noGrad(() =>
     tidy(() => {
-      const { images: seen, owned } = textTensors({ ...batch, planes }, network);
-      const likeliest: Tensor = network.logitsAt(seen, owned).argmax(-1);
-      return likeliest.toTypedArray() as BigInt64Array;
+      const { seen, owned } = batchTensors({ planes, groups }, network);
+      return network.logitsAt(seen, owned).argmax(-1).toTypedArray() as BigInt64Array;
     }),
   );
-  const isExact = new Array<boolean>(batch.owner.length).fill(true);
-  for (const [p, text] of batch.texts.entries()) if (said[p] !== batch.targets[p]) isExact[text] = false;
+  const isExact = new Array<boolean>(asked.length).fill(true);
+  let place = 0;
+  for (const { targets, questions } of groups)
+    for (const [p, target] of targets.entries())
+      if (said[place++] !== target) isExact[questions[p] as number] = false;
   let next = 0;
   return images.map(({ questions }) => questions.map(() => isExact[next++] as boolean));
 }

@@ -4,18 +4,18 @@ import { fromTypedArray, type Tensor } from '@maskrank/torch';
 import type { Medvint, OwnedTexts } from '../../models/medvint/index.ts';
 import type { VqaBatch } from './batch.ts';
 
-export function textTensors(
-  { planes, owner, ids, length, places }: VqaBatch,
+export function batchTensors(
+  { planes, groups }: Pick<VqaBatch, 'planes' | 'groups'>,
   { config, place: { device, dtype } }: Pick<Medvint, 'config' | 'place'>,
-): { readonly images: Tensor; readonly owned: OwnedTexts } {
+): { readonly seen: Tensor; readonly owned: readonly OwnedTexts[] } {
   const side = config.vision.imageSize;
   const count = planes.length / (3 * side * side);
   return {
-    images: fromTypedArray(planes, [count, 3, side, side], { device }).to(dtype),
-    owned: {
+    seen: fromTypedArray(planes, [count, 3, side, side], { device }).to(dtype),
+    owned: groups.map(({ owner, ids, length, places }) => ({
       owner: fromTypedArray(owner, [owner.length], { device }),
       ids: fromTypedArray(ids, [owner.length, length], { device }),
       places: fromTypedArray(places, [places.length], { device }),
-    },
+    })),
   };
 }

@@ -11,7 +11,7 @@ import { batchOf, seedEngine, stepStream } from '../streams.ts';
 import { averageInto, copies, copyInto } from '../weights.ts';
 import { type AskedImage, makeVqaBatch, TextIds, type VqaBatch, type VqaBatchOptions } from './batch.ts';
 import { countExact } from './score.ts';
-import { textTensors } from './tensors.ts';
+import { batchTensors } from './tensors.ts';
 
 const STAGE = 'pretraining';
 
@@ -149,8 +149,8 @@ function update(
  * however many words its answer takes.
  */
 export function answerLoss(network: Medvint, batch: VqaBatch): Tensor {
-  const { images, owned } = textTensors(batch, network);
-  const targets = fromTypedArray(batch.targets, [batch.targets.length], { device: network.place.device });
-  const perQuestion = batch.targets.length / batch.owner.length;
-  return nn.F.crossEntropy(network.logitsAt(images, owned), targets).mul(perQuestion);
+  const { seen, owned } = batchTensors(batch, network);
+  const wanted = BigInt64Array.from(batch.groups.flatMap(({ targets }) => [...targets]));
+  const targets = fromTypedArray(wanted, [wanted.length], { device: network.place.device });
+  return nn.F.crossEntropy(network.logitsAt(seen, owned), targets).mul(wanted.length / batch.asked);
 }

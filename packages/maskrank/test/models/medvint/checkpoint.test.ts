@@ -254,7 +254,9 @@ describe('loading', () => {
 
   it('of the released network from a small file says what is missing, and allocates nothing', async () => {
     const { bytes } = memory();
-    const message = await messageOf(medvintFromState(state, { config: MEDVINT_CONFIGS['medvint-td'], source: 'tiny.bin' }));
+    const message = await messageOf(
+      medvintFromState(state, { config: MEDVINT_CONFIGS['medvint-td'], source: 'tiny.bin' }),
+    );
     expect(message).toContain('missing: llamacasual.model.layers.31.mlp.up_proj.weight');
     expect(memory().bytes).toBe(bytes);
   });
@@ -366,6 +368,8 @@ describe('storages', () => {
     const alone = join(dir, 'alone');
     mkdirSync(alone);
     await saveMedvint(network, join(alone, 'a.safetensors'));
-    await expect(loadMedvint(join(alone, 'a.safetensors'))).rejects.toThrow(/no tokeniser, .*tokenizer\.model/);
+    await expect(loadMedvint(join(alone, 'a.safetensors'))).rejects.toThrow(
+      /no tokeniser, .*tokenizer\.model/,
+    );
   });
 });
