@@ -47,7 +47,13 @@ export { attachLora, mergeLora, selectTrainable, type TrainableScope } from './m
 
 // Prompts.
 export type { Prompt, PromptSource } from './prompting/prompt.ts';
-export { openPromptStore, type PromptLine, promptLine, readPrompts } from './prompting/prompt-store.ts';
+export {
+  openPromptStore,
+  type PromptLine,
+  promptKey,
+  promptLine,
+  readPrompts,
+} from './prompting/prompt-store.ts';
 export { type FromMaskOptions, promptFromMask } from './prompting/from-mask.ts';
 export {
   type CanvasPrompt,
@@ -55,6 +61,88 @@ export {
   type PromptLayout,
   promptToCanvas,
 } from './prompting/collate.ts';
+
+// Prompts without annotation: a network that knows images and words, where it looks for a class (saliency), the border drawn along
+// edges (dense CRF), regions with their boxes and points, and text.
+export {
+  buildClip,
+  CLIP_CONFIGS,
+  type Clip,
+  type ClipConfig,
+  clipConfig,
+  clipFingerprint,
+  clipInput,
+  createClip,
+  type EmbeddedText,
+  embedTexts,
+  loadClip,
+  loadClipTokenizer,
+  saveClip,
+  WordPiece,
+} from './models/clip/index.ts';
+export {
+  CAM_LAYERS,
+  type CamLayer,
+  ImageSaliency,
+  NEUTRAL_TEXT,
+  SALIENCY_METHODS,
+  type Saliency,
+  SaliencyCache,
+  type SaliencyMap,
+  type SaliencyMethod,
+  type SaliencyOptions,
+  textSensitivity,
+} from './prompting/saliency/index.ts';
+export * from './prompting/crf/index.ts';
+export * from './prompting/regions/index.ts';
+export {
+  type AddedTexts,
+  type AddTextFeaturesOptions,
+  ANSWER_INSTRUCTION,
+  type Answer as TextAnswer,
+  type AnswerProvider,
+  addTextFeatures,
+  type ChatOptions,
+  cardKnowledge,
+  cardNames,
+  cardText,
+  type EncodedText,
+  type EncodeOptions,
+  type EndpointAnswersOptions,
+  type EndpointKnowledgeOptions,
+  encodeTexts,
+  endpointAnswers,
+  endpointKnowledge,
+  findCard,
+  type JoinedText,
+  joinText,
+  KNOWLEDGE_PROMPT,
+  type Knowledge,
+  type KnowledgeProvider,
+  type KnowledgeSubject,
+  leavesMachine,
+  type MedvintAnswersOptions,
+  medvintAnswers,
+  type OpenMedvintOptions,
+  openMedvintAnswers,
+  type PromptText,
+  privacyStatement,
+  type Question as ImageQuestion,
+  questionFor,
+  type RecordingAnswers,
+  type RequestLimits,
+  readTextFeatures,
+  recordAnswers,
+  recordedAnswers,
+  recordedKnowledge,
+  type SentImageOptions,
+  saliencyText,
+  type TextFeatures,
+  type TextSource,
+  UnansweredError,
+  wholeText,
+  writeTextFeatures,
+} from './prompting/text/index.ts';
 
 // Stage 1.
 export { type CanvasOptions, toCanvas } from './training/canvas.ts';

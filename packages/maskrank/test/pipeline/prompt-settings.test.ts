@@ -1,8 +1,8 @@
 // From keys to options: presets, what overrides them, and what a grey image stands for.
 import { describe, expect, it } from 'vitest';
-import { forChannels, mapIdentity, mapOptions, regionOptions } from '../../src/pipeline/prompt/settings.ts';
+import { mapIdentity, mapOptions, regionOptions } from '../../src/pipeline/prompt/settings.ts';
 import { CRF_PRESETS } from '../../src/prompting/crf/index.ts';
-import { REGION_PRESETS, type RegionOptions } from '../../src/prompting/regions/index.ts';
+import { forChannels, REGION_PRESETS, type RegionOptions } from '../../src/prompting/regions/index.ts';
 import { resolveConfig } from '../../src/run/resolve.ts';
 
 const configOf = (flags: Record<string, string> = {}) => resolveConfig({ flags }).config;

@@ -11,13 +11,18 @@ import type { DatasetClass } from '../../datasets/schema.ts';
 import { labelComponents } from '../../imaging/components.ts';
 import type { Image, Mask, Point } from '../../imaging/types.ts';
 import { embedTexts } from '../../models/clip/index.ts';
-import { promptFromSaliency, type RegionOptions, type RegionPrompt } from '../../prompting/regions/index.ts';
+import {
+  forChannels,
+  promptFromSaliency,
+  type RegionOptions,
+  type RegionPrompt,
+} from '../../prompting/regions/index.ts';
 import { ImageSaliency, NEUTRAL_TEXT, type Saliency, SaliencyCache } from '../../prompting/saliency/index.ts';
 import type { Config } from '../../run/config.ts';
 import { canonicalJson } from '../../run/resolve.ts';
 import { Random } from '../../util/random.ts';
 import { type Network, phrasesOf } from './network.ts';
-import { forChannels, type MapOptions, mapIdentity, mapOptions, regionOptions } from './settings.ts';
+import { type MapOptions, mapIdentity, mapOptions, regionOptions } from './settings.ts';
 
 /** A class with all that its prompts are made with. */
 export type PromptedClass = {

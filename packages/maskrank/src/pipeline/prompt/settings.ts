@@ -104,16 +104,3 @@ function crfOptions(crf: Config['crf']): DenseCrfOptions {
     terms: terms.filter(({ compatibility }) => compatibility !== 0),
   };
 }
-
-/**
- * The options for an image of so many channels. One grey channel stands for three equal ones, whose squared distance is three
- * times as large: the same picture gives the same prompt whichever way it was saved.
- */
-export function forChannels(options: RegionOptions, channels: 1 | 3): RegionOptions {
-  const { foreground } = options;
-  if (channels === 3 || foreground.kind !== 'crf') return options;
-  const terms = foreground.crf.terms.map((term) =>
-    term.kind === 'bilateral' ? { ...term, sigmaColour: (term.sigmaColour as number) / Math.sqrt(3) } : term,
-  );
-  return { ...options, foreground: { ...foreground, crf: { ...foreground.crf, terms } } };
-}

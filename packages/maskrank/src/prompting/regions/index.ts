@@ -4,6 +4,7 @@ export { type ForegroundRule, foregroundOf } from './foreground.ts';
 export {
   type BoxOptions,
   type FallbackRule,
+  forChannels,
   type KeepOptions,
   type PointOptions,
   REGION_PRESETS,

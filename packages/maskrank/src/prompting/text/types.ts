@@ -28,7 +28,7 @@ export interface AnswerProvider {
   readonly name: string;
   /** Content hash (hexadecimal) of everything that an answer depends on besides the question and the image. */
   readonly identity: string;
-  /** Throws RefusalError where the provider declines this question: the others are still worth asking. */
+  /** Throws UnansweredError where the provider declines this question: the others are still worth asking. */
   answer(question: Question, signal: AbortSignal): Promise<Answer>;
   close?(): void;
 }
