@@ -9,6 +9,8 @@ import type { CanvasImage } from '../canvas.ts';
 /** What of an image can be asked for: a class that is in it. */
 export type PromptableClass = {
   readonly classId: number;
+  /** Of all regions together. */
+  readonly areaPx: number;
   /** Connected regions on the canvas, the largest first; at least one. */
   readonly regions: readonly RunLengths[];
 };
@@ -33,7 +35,12 @@ export function promptableClass(classId: number, mask: Mask): PromptableClass | 
   const smallest = Math.max(SMALLEST_PX, SMALLEST_SHARE * total);
   const kept = byArea(labelled.components).filter(({ areaPx }) => areaPx >= smallest);
   if (kept.length === 0) return undefined;
-  return { classId, regions: kept.map((component) => encodeRle(componentMask(labelled, [component]))) };
+  const areaPx = kept.reduce((sum, component) => sum + component.areaPx, 0);
+  return {
+    classId,
+    areaPx,
+    regions: kept.map((component) => encodeRle(componentMask(labelled, [component]))),
+  };
 }
 
 /** The mask of some regions together. */
