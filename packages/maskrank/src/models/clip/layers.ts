@@ -19,6 +19,8 @@ export type Tap = {
   readonly value?: (site: VisionSite, value: Tensor) => Tensor;
   /** Attention weights of a block, [B, h, L, S]. */
   readonly attention?: (block: number, weights: Tensor) => Tensor;
+  /** The last block is not looked into: it computes the class token alone, as it does without a tap. */
+  readonly endsEarly?: boolean;
 };
 
 /** Linear layer of a transformer: starts from a normal distribution of the given deviation, bias 0. */
@@ -123,6 +125,7 @@ export type PooledBlock = {
 export function classToken(blocks: readonly PooledBlock[], start: Tensor, tap: Tap | undefined): Tensor {
   const last = blocks.length - 1;
   const run = (block: PooledBlock, x: Tensor, i: number): Tensor => {
+    if (tap?.endsEarly && i === last) return block.first(x);
     if (tap !== undefined) return block.forward(x, i, tap);
     return tidy(() => (i === last ? block.first(x) : block.forward(x, i, {})));
   };

@@ -1,5 +1,6 @@
 // The job of `maskrank pretrain clip`: a small CLIP from the training splits' image-level labels, to one file. Labelled and
-// unlabelled cases are used alike; masks are never opened. Validation cases only tell how well texts are told apart.
+// unlabelled cases are used alike; masks are opened only where
+// the configuration says so, as for phantoms. Validation cases only tell how well texts are told apart.
 // Not here: lock, state and metrics (frame.ts).
 
 import { fromTypedArray, Generator, noGrad, tidy } from '@maskrank/torch';
@@ -7,6 +8,7 @@ import { DataError } from '@maskrank/torch/errors';
 import type { OpenDataset } from '../../datasets/cases.ts';
 import { fileHash } from '../../datasets/hash.ts';
 import { resize } from '../../imaging/resample.ts';
+import type { Mask } from '../../imaging/types.ts';
 import {
   type Clip,
   clipConfig,
@@ -14,11 +16,13 @@ import {
   createClip,
   embedTexts,
   saveClip,
+  visionGrid,
   WordPiece,
 } from '../../models/clip/index.ts';
 import { headerToMetadata } from '../../run/header.ts';
 import { safePoint } from '../../run/interrupt.ts';
 import type { FactImage } from '../../training/contrastive/batch.ts';
+import { type ClassMaps, classMapsOf } from '../../training/contrastive/class-maps.ts';
 import { factsOf, type ImageFacts } from '../../training/contrastive/facts.ts';
 import { areaUnderRoc } from '../../training/contrastive/judge.ts';
 import { allTexts } from '../../training/contrastive/texts.ts';
@@ -67,6 +71,9 @@ export function pretrainClipJob(request: PretrainClipRequest): Promise<PretrainC
     const batch = {
       textsPerImage: settings.textsPerImage,
       hidden: settings.hidden,
+      crops: settings.crops,
+      reveals: settings.reveals,
+      grid: settings.masks && settings.places > 0 ? visionGrid(model.config.vision) : null,
       changed: settings.augmentation.probability,
       augmentation: augmentOptions(settings.augmentation),
     };
@@ -99,10 +106,28 @@ function checkVocabulary(tokenizer: WordPiece, { config }: Clip): void {
   );
 }
 
+/** Images of which windows are shown are kept that much larger than the network's input. */
+const FINER = 1.25;
+
+/** Where the classes of a case are. DataError for a case without ground truth. */
+async function loadMaps(opened: OpenDataset, id: string): Promise<ClassMaps> {
+  const { classes } = opened.dataset;
+  const masks = new Map<string, Mask>();
+  for (const item of opened.labelled([id]))
+    for (const cls of classes)
+      if (item.maskPaths.has(cls.id)) masks.set(cls.name, await opened.loadMask(item, cls.id));
+  return classMapsOf(
+    masks,
+    classes.map(({ name }) => name),
+  );
+}
+
 /** Training cases of all datasets at the network's input size, with what their labels say. */
 async function loadImages(request: PretrainClipRequest, sources: readonly Source[]): Promise<SourcedImage[]> {
   const { config, tags, signal, onProgress, warn } = request;
-  const side = clipConfig(config.clipPretraining.model).vision.imageSize;
+  const { masks: useMasks, model } = config.clipPretraining;
+  const { imageSize } = clipConfig(model).vision;
+  const side = useMasks ? Math.round(FINER * imageSize) : imageSize;
   const wanted = sources.flatMap(({ opened, splits }, source) => {
     const facts = factsById(opened, tags);
     const ids = [...splits.labelled, ...splits.unlabelled];
@@ -117,7 +142,8 @@ async function loadImages(request: PretrainClipRequest, sources: readonly Source
   for (const { opened, item, source, facts } of known) {
     await safePoint(signal);
     const image = resize(await opened.loadImage(item), { width: side, height: side }, { filter: 'cubic' });
-    images.push({ image, facts: facts as ImageFacts, hasNoSides: !namesSides(opened), source });
+    const maps = useMasks ? { maps: await loadMaps(opened, item.id) } : {};
+    images.push({ image, facts: facts as ImageFacts, hasNoSides: !namesSides(opened), source, ...maps });
     onProgress('reading images', images.length, known.length);
   }
   if (images.length === 0) throw new DataError('pretrain clip: no training case has an image-level label.');

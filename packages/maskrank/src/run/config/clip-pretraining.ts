@@ -1,7 +1,7 @@
-// Configuration of `pretrain clip`: a small CLIP from image-level labels alone.
+// Configuration of `pretrain clip`: a small CLIP from image-level labels, or from phantoms whose masks are known.
 
 import { z } from 'zod';
-import { count, countFrom1, rate, weight } from './ranges.ts';
+import { count, countFrom1, fraction, rate, weight } from './ranges.ts';
 import { augmentation } from './training.ts';
 
 export const clipPretraining = z
@@ -25,6 +25,23 @@ export const clipPretraining = z
       .default(0)
       .describe(
         'largest part of an image that is hidden in random cells (Hide-and-Seek), so that no single place suffices; slows learning, so for long trainings only',
+      ),
+    masks: z
+      .boolean()
+      .default(false)
+      .describe(
+        'look at the masks of training cases, which phantoms have: windows and half-hidden images get the texts of what they still show, and single places learn, too. Without it, labels of whole images are all that is used',
+      ),
+    crops: fraction().default(0.5).describe('with masks: part of the images of which a window is shown'),
+    reveals: fraction()
+      .default(0.5)
+      .describe(
+        "with masks: part of the images seen through a smooth mask, as gScoreCAM's masked images are",
+      ),
+    places: weight()
+      .default(1)
+      .describe(
+        'with masks: weight of the loss that compares single places with texts, so that channels of the map that saliency reads come to stand for classes; 0 is off',
       ),
     learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
     weightDecay: weight().default(0.05).describe('decoupled weight decay'),

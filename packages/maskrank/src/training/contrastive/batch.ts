@@ -1,20 +1,43 @@
-// Batches of images with texts that are true of them. Images are kept at the network's input size, 8 bits, and changed at random.
-// Shapes: B images, K texts drawn for each, S input side.
+// Batches of images with texts that are true of them, 8-bit images changed at random. Where masks may be used, an image is seen in
+// windows and through masks, and its texts are about what is still shown.
+// Shapes: B images, K texts drawn for each, T texts, S input side.
 
 import { type AugmentOptions, augment } from '../../imaging/augment.ts';
 import { normaliseInto } from '../../imaging/normalise.ts';
 import type { Image } from '../../imaging/types.ts';
 import { CLIP_NORMALISATION } from '../../models/clip/index.ts';
 import type { Random } from '../../util/random.ts';
+import type { ClassMaps } from './class-maps.ts';
 import type { ImageFacts } from './facts.ts';
-import { claimsOf, drawTexts, isTrueOf } from './texts.ts';
+import {
+  claimsOf,
+  claimsShown,
+  classOf,
+  drawTexts,
+  factsShown,
+  type Statement,
+  truthOf,
+  type ViewClaims,
+} from './texts.ts';
+import {
+  coverOf,
+  drawView,
+  maskPlanes,
+  type PlaceCover,
+  shownShares,
+  type ViewOptions,
+  WHOLE,
+  windowOf,
+} from './view.ts';
 
 export type FactImage = {
-  /** S x S, the whole image stretched. */
+  /** Square, the whole image stretched. */
   readonly image: Image;
   readonly facts: ImageFacts;
   /** May be mirrored: no class of its dataset is named by its side. */
   readonly hasNoSides: boolean;
+  /** Where its classes are, if its masks may be used: then it is seen in windows and through masks. */
+  readonly maps?: ClassMaps;
 };
 
 export type PairBatch = {
@@ -22,11 +45,15 @@ export type PairBatch = {
   readonly planes: Float32Array<ArrayBuffer>;
   /** At most B K, none twice. */
   readonly texts: readonly string[];
-  /** [B, texts], rows first: 1 where the text is true of the image. */
+  /** [B, texts], rows first: 1 where the text is true of the image, 0 where it is not, 0.5 where neither. */
   readonly truth: Float32Array<ArrayBuffer>;
+  /** [B places, texts], the same of single places and texts about a class; null without maps, or if not asked for. */
+  readonly places: Float32Array<ArrayBuffer> | null;
 };
 
-export type PairBatchOptions = {
+export type PairBatchOptions = ViewOptions & {
+  /** Places along a side of the network's map, if single places are to be judged; else null. */
+  readonly grid: number | null;
   readonly textsPerImage: number;
   /** Largest part of an image that is hidden, 0..1. */
   readonly hidden: number;
@@ -59,32 +86,129 @@ function hideCells(planes: Float32Array, side: number, most: number, random: Ran
   }
 }
 
-/** A batch of these images; every random choice comes from `random`. */
+/** An image as it goes into a batch. */
+type Seen = {
+  readonly facts: ImageFacts;
+  readonly claims: ViewClaims;
+  readonly cover: (PlaceCover & { readonly classes: readonly string[] }) | null;
+};
+
+/** A batch of these images, `side` px large; every random choice comes from `random`. */
 export function makePairBatch(
   chosen: readonly FactImage[],
-  { textsPerImage, hidden, changed, augmentation }: PairBatchOptions,
+  options: PairBatchOptions,
+  side: number,
   random: Random,
 ): PairBatch {
-  const side = chosen[0]?.image.width ?? 0;
   const size = 3 * side * side;
   const planes = new Float32Array(chosen.length * size);
   const statements = new Map<string, readonly string[]>();
-  for (const [i, { image, facts, hasNoSides }] of chosen.entries()) {
+  const seen: Seen[] = [];
+  for (const [i, image] of chosen.entries()) {
     const stream = random.fork(`image ${i}`);
-    const allowed = hasNoSides ? augmentation : { ...augmentation, flipHorizontal: 0 };
-    const seen = stream.chance(changed) ? augment({ image, masks: [] }, stream, allowed).image : image;
     const data = planes.subarray(i * size, (i + 1) * size);
-    normaliseInto({ data, width: side, height: side, x0: 0, y0: 0 }, seen, CLIP_NORMALISATION);
-    hideCells(data, side, hidden, stream.fork('hidden'));
-    for (const { text, claims } of drawTexts(facts, textsPerImage, stream.fork('texts')))
+    const one = (image.maps === undefined ? paintWhole : paintView)(image, data, side, options, stream);
+    for (const { text, claims } of drawTexts(one.facts, options.textsPerImage, stream.fork('texts')))
       statements.set(text, claims);
+    seen.push(one);
   }
   const drawn = [...statements].map(([text, claims]) => ({ text, claims }));
   const truth = Float32Array.from(
-    chosen.flatMap(({ facts }) => {
-      const known = claimsOf(facts);
-      return drawn.map((statement) => (isTrueOf(statement, known) ? 1 : 0));
-    }),
+    seen.flatMap(({ claims }) => drawn.map((statement) => truthOf(statement, claims))),
   );
-  return { planes, texts: drawn.map(({ text }) => text), truth };
+  const { grid } = options;
+  return {
+    planes,
+    texts: drawn.map(({ text }) => text),
+    truth,
+    places: grid === null || seen.every(({ cover }) => cover === null) ? null : placeTruth(seen, drawn, grid),
+  };
+}
+
+/** The whole image, moved and changed; its labels stay true. */
+function paintWhole(
+  { image, facts, hasNoSides }: FactImage,
+  data: Float32Array,
+  side: number,
+  { hidden, changed, augmentation }: PairBatchOptions,
+  stream: Random,
+): Seen {
+  const allowed = hasNoSides ? augmentation : { ...augmentation, flipHorizontal: 0 };
+  const fitting = image.width === side && image.height === side ? image : windowOf(image, WHOLE, side);
+  const seen = stream.chance(changed)
+    ? augment({ image: fitting, masks: [] }, stream, allowed).image
+    : fitting;
+  normaliseInto({ data, width: side, height: side, x0: 0, y0: 0 }, seen, CLIP_NORMALISATION);
+  hideCells(data, side, hidden, stream.fork('hidden'));
+  return { facts, claims: { certain: claimsOf(facts), possible: new Set() }, cover: null };
+}
+
+/** A view of an image with maps; its labels are what the view still shows. */
+function paintView(
+  { image, facts, hasNoSides, maps }: FactImage,
+  data: Float32Array,
+  side: number,
+  { changed, augmentation, grid, ...options }: PairBatchOptions,
+  stream: Random,
+): Seen {
+  const known = maps as ClassMaps;
+  const view = drawView(stream.fork('view'), options, hasNoSides && augmentation.flipHorizontal > 0);
+  const window = windowOf(image, view, side);
+  const toned = stream.chance(changed)
+    ? augment({ image: window, masks: [] }, stream, { ...augmentation, ...UNMOVED }).image
+    : window;
+  normaliseInto({ data, width: side, height: side, x0: 0, y0: 0 }, toned, CLIP_NORMALISATION);
+  maskPlanes(data, side, view);
+  const shares = new Map(
+    Array.from(shownShares(known, view), (share, k) => [known.classes[k] as string, share]),
+  );
+  return {
+    facts: factsShown(facts, shares),
+    claims: claimsShown(facts, shares),
+    cover: grid === null ? null : { ...coverOf(known, view, grid), classes: known.classes },
+  };
+}
+
+/** A view moves the image itself. */
+const UNMOVED = {
+  flipHorizontal: 0,
+  flipVertical: 0,
+  rotation: { probability: 0, maxDegrees: 0 },
+  scale: { probability: 0, range: [1, 1] },
+  translation: { probability: 0, maxFraction: 0 },
+  elastic: { probability: 0, sdFraction: 0, nodes: 2 },
+} as const satisfies Partial<AugmentOptions>;
+
+/** Which share of a place a class must cover to be what is there, at most and at least; small organs fill no place. */
+const COVERED = { most: 0.5, least: 0.12, ofLargest: 0.8, none: 0.06 } as const;
+/** Places of which less is seen show nothing. */
+const LEAST_SEEN = 0.5;
+
+/** Truth of texts about a class at single places: [B places, T]. Texts about more than a class are true of no place, nor false. */
+function placeTruth(
+  seen: readonly Seen[],
+  statements: readonly Statement[],
+  grid: number,
+): Float32Array<ArrayBuffer> {
+  const places = grid * grid;
+  const names = statements.map(classOf);
+  const truth = new Float32Array(seen.length * places * names.length).fill(0.5);
+  for (const [i, { cover: known }] of seen.entries()) {
+    if (known === null) continue;
+    const { cover, seen: isSeen, classes } = known;
+    for (const [j, name] of names.entries()) {
+      if (name === undefined) continue;
+      const k = classes.indexOf(name);
+      const of = (place: number): number => (k < 0 ? 0 : (cover[place * classes.length + k] as number));
+      let largest = 0;
+      for (let place = 0; place < places; place++) largest = Math.max(largest, of(place));
+      const limit = Math.min(COVERED.most, Math.max(COVERED.least, COVERED.ofLargest * largest));
+      for (let place = 0; place < places; place++) {
+        const at = (i * places + place) * names.length + j;
+        if (of(place) >= limit && (isSeen[place] as number) >= LEAST_SEEN) truth[at] = 1;
+        else if (of(place) <= COVERED.none) truth[at] = 0;
+      }
+    }
+  }
+  return truth;
 }

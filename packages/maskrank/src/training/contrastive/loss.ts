@@ -1,6 +1,6 @@
 // Contrastive losses where an image may have several texts and a text several images. With one text an image, none of them true
 // of another image, they are InfoNCE (Radford 2021) and DHN-NCE (Koleilat 2024) as models/clip/losses.ts has them.
-// Shapes: B images, T texts, E features.
+// Shapes: B images, P places of each, T texts, E features, D channels of a token, R rows.
 
 import { fromTypedArray, type Tensor } from '@maskrank/torch';
 import { unitRows } from '../../models/clip/index.ts';
@@ -39,9 +39,13 @@ const KINDS: Readonly<
 };
 
 /** Mean over rows that have positives and negatives, of the mean over a row's positives. Counted rows beside it. */
-function direction(logits: Tensor, positive: Tensor, { kind, hardness }: PairLossOptions): Tensor {
+function direction(
+  logits: Tensor,
+  positive: Tensor,
+  negative: Tensor,
+  { kind, hardness }: Omit<PairLossOptions, 'temperature'>,
+): Tensor {
   const { weigh, keepsPositive } = KINDS[kind];
-  const negative = positive.rsub(1);
   const others = weigh(logits, negative, hardness).unsqueeze(1); // [R, 1]
   const pairs = keepsPositive
     ? others.sub(logits).softplus() // -log(e^l / (e^l + sum)) = log(1 + e^(others - l))
@@ -52,9 +56,22 @@ function direction(logits: Tensor, positive: Tensor, { kind, hardness }: PairLos
   return rows.sum().div(counted.sum().clamp(1));
 }
 
+/** The mean of both directions, of logits [R, T] and their truth, rows first: 1 positive, 0 negative, else neither. */
+function bothWays(
+  logits: Tensor,
+  truth: Float32Array<ArrayBuffer>,
+  options: Omit<PairLossOptions, 'temperature'>,
+): Tensor {
+  const known = fromTypedArray(truth, logits.shape, { device: logits.device });
+  const [positive, negative] = [known.eq(1).to('float32'), known.eq(0).to('float32')];
+  return direction(logits, positive, negative, options)
+    .add(direction(logits.t(), positive.t(), negative.t(), options))
+    .mul(0.5);
+}
+
 /**
  * The loss of features [B, E] and [T, E], mean of both directions. `truth` [B, T], rows first: 1 where the text is true of the
- * image, so that it is a positive, else 0, a negative.
+ * image, so that it is a positive, 0 where it is a negative, anything else where it is neither.
  */
 export function pairLoss(
   imageFeatures: Tensor,
@@ -62,10 +79,30 @@ export function pairLoss(
   truth: Float32Array<ArrayBuffer>,
   options: PairLossOptions,
 ): Tensor {
-  const [b, t] = [imageFeatures.size(0), textFeatures.size(0)];
-  const positive = fromTypedArray(truth, [b, t], { device: imageFeatures.device });
-  const logits = unitRows(imageFeatures).matmul(unitRows(textFeatures).t()).div(options.temperature); // [B, T]
-  return direction(logits, positive, options)
-    .add(direction(logits.t(), positive.t(), options))
-    .mul(0.5);
+  return bothWays(
+    unitRows(imageFeatures).matmul(unitRows(textFeatures).t()).div(options.temperature),
+    truth,
+    options,
+  );
+}
+
+/** Keeps the length of features without a positive channel from 0. */
+const FLOOR = 1e-4;
+
+/**
+ * The same for single places: channels of tokens [B, P, D] and text features [T, D], negative values cut off. Features that
+ * cannot be negative cannot be turned, so each channel comes to stand for something (Wang 2024, "Non-negative contrastive
+ * learning"): a channel's map then shows where that is. `truth` [B P, T].
+ */
+export function placesLoss(
+  tokens: Tensor,
+  textFeatures: Tensor,
+  truth: Float32Array<ArrayBuffer>,
+  options: PairLossOptions,
+): Tensor {
+  const [places, texts] = [tokens.flatten(0, 1), textFeatures].map((x) => unitRows(x.relu().add(FLOOR))) as [
+    Tensor,
+    Tensor,
+  ];
+  return bothWays(places.matmul(texts.t()).div(options.temperature), truth, options);
 }

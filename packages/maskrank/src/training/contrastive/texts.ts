@@ -30,6 +30,44 @@ export function claimsOf({ modality, present, missing, tags }: ImageFacts): Read
 export const isTrueOf = ({ claims }: Statement, known: ReadonlySet<Claim>): boolean =>
   claims.every((claim) => known.has(claim));
 
+/** True, false, or neither: what a text claims may be true in part, or nobody knows. */
+export type Truth = 1 | 0 | 0.5;
+
+/** What is claimed of a view of an image: certain, and possible but not certain. All else is false. */
+export type ViewClaims = { readonly certain: ReadonlySet<Claim>; readonly possible: ReadonlySet<Claim> };
+
+export function truthOf({ claims }: Statement, { certain, possible }: ViewClaims): Truth {
+  if (claims.every((claim) => certain.has(claim))) return 1;
+  return claims.every((claim) => certain.has(claim) || possible.has(claim)) ? 0.5 : 0;
+}
+
+/** A class that is shown in part is neither there nor missing: limits of the shown share. */
+const SHOWN = { present: 0.55, absent: 0.25 } as const;
+
+/** What remains true of an image of which only a part of each class is shown, `shares` by class name. */
+export function factsShown(facts: ImageFacts, shares: ReadonlyMap<string, number>): ImageFacts {
+  const present = facts.present.filter(({ name }) => (shares.get(name) ?? 1) >= SHOWN.present);
+  const isWhole = present.length === facts.present.length;
+  return { ...facts, present, tags: isWhole ? facts.tags : {} };
+}
+
+/** Claims of such a view. What the whole image claims beyond them is possible, but for classes that are hidden. */
+export function claimsShown(facts: ImageFacts, shares: ReadonlyMap<string, number>): ViewClaims {
+  const certain = claimsOf(factsShown(facts, shares));
+  const hidden = facts.present.filter(({ name }) => (shares.get(name) ?? 1) <= SHOWN.absent);
+  const gone = new Set(hidden.map(({ name }) => `class=${name}`));
+  const lacks = facts.present.map(({ name }) => `no=${name}`);
+  const possible = [...claimsOf(facts), ...lacks].filter((claim) => !gone.has(claim) && !certain.has(claim));
+  const isWhole = certain.size === claimsOf(facts).size;
+  return { certain, possible: new Set(isWhole ? [] : possible) };
+}
+
+/** The class that a text is about, if it claims nothing but that and a modality. */
+export function classOf({ claims }: Statement): string | undefined {
+  const [only, ...more] = claims.filter((claim) => !claim.startsWith('modality='));
+  return more.length === 0 && only?.startsWith('class=') ? only.slice('class='.length) : undefined;
+}
+
 /** Ways to say that `what` is in an image; those with the modality claim it too. */
 const SHOWING: readonly {
   readonly says: (what: string, modality: string) => string;

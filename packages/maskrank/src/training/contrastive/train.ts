@@ -1,14 +1,16 @@
 // Training of a CLIP on images with texts: AdamW, a rise and half a cosine, averaged weights. Exactly resumable. The scale of the
-// logits is the temperature, not learned. Not here: labels to texts (facts.ts, texts.ts), reading data (pipeline).
+// logits is the temperature, not learned. Where masks may be used, the places that saliency will read learn beside the images.
+// Not here: labels to texts (facts.ts, texts.ts), reading data (pipeline).
 
 import { fromTypedArray, noGrad, optim, type Tensor, tidy } from '@maskrank/torch';
-import { type Clip, tokenIds, type WordPiece } from '../../models/clip/index.ts';
+import { type Clip, tokenIds, type VisionSite, type WordPiece } from '../../models/clip/index.ts';
+import { camSite, defaultCamLayer } from '../../prompting/saliency/layers.ts';
 import type { Config } from '../../run/config.ts';
 import { type LoopOptions, runLoop, type StepReport } from '../loop.ts';
 import { batchOf, seedEngine, stepStream } from '../streams.ts';
 import { averageInto, copies, copyInto } from '../weights.ts';
 import { type FactImage, makePairBatch, type PairBatch, type PairBatchOptions } from './batch.ts';
-import { pairLoss } from './loss.ts';
+import { pairLoss, placesLoss } from './loss.ts';
 
 const STAGE = 'pretraining';
 
@@ -54,16 +56,17 @@ export async function pretrain(options: PretrainOptions): Promise<number> {
     const batch = makePairBatch(
       chosen.map((i) => images[i] as FactImage),
       options.batch,
+      model.config.vision.imageSize,
       random,
     );
     const data = performance.now() - start;
     seedEngine(seed, STAGE, step);
     optimizer.scaleLearningRate(schedule(step));
-    const { loss, ms } = tidy(() => update(options, batch, optimizer, trained));
+    const { losses, ms } = tidy(() => update(options, batch, optimizer, trained));
     // At the beginning an average of many steps would be mostly the random start.
     if (average) averageInto(average, trained, Math.min(config.ema, (1 + step) / (10 + step)));
     return {
-      losses: { total: loss },
+      losses,
       ms: { data, ...ms },
       images: chosen.length,
       learningRate: config.learningRate * schedule(step),
@@ -95,10 +98,13 @@ export async function pretrain(options: PretrainOptions): Promise<number> {
 /** Forward, backward and update of one batch. */
 function update(
   { model, tokenizer, config }: PretrainOptions,
-  { planes, texts, truth }: PairBatch,
+  { planes, texts, truth, places }: PairBatch,
   optimizer: optim.AdamW,
   trained: ReadonlyMap<string, Tensor>,
-): { readonly loss: number; readonly ms: Readonly<Record<string, number>> } {
+): {
+  readonly losses: StepReport['losses'];
+  readonly ms: Readonly<Record<string, number>>;
+} {
   const { context } = model.config.text;
   const { imageSize } = model.config.vision;
   const start = performance.now();
@@ -109,20 +115,31 @@ function update(
     texts.map((text) => tokenizer.encode(text, context)),
     model.device,
   );
-  const loss = pairLoss(model.encodeImage(images), model.encodeText(ids), truth, {
-    kind: config.loss,
-    temperature: config.temperature,
-    hardness: config.hardness,
-  });
+  let tokens: Tensor | undefined;
+  const { site: read } = camSite(model, defaultCamLayer(model));
+  const value = (site: VisionSite, x: Tensor): Tensor => {
+    if (site === read) tokens = x.slice(1, 1); // [B, P, D]
+    return x;
+  };
+  const features = model.encodeImage(images, places === null ? undefined : { value, endsEarly: true });
+  const textFeatures = model.encodeText(ids);
+  const { loss: kind, temperature, hardness } = config;
+  const whole = pairLoss(features, textFeatures, truth, { kind, temperature, hardness });
+  const losses: Record<string, Tensor> = { total: whole };
+  if (places !== null) {
+    losses.images = whole;
+    losses.places = placesLoss(tokens as Tensor, textFeatures, places, { kind, temperature, hardness });
+    losses.total = whole.add(losses.places.mul(config.places));
+  }
   const forward = performance.now();
-  loss.backward();
+  (losses.total as Tensor).backward();
   const backward = performance.now();
   if (config.gradClip > 0) optim.clipGradNorm(trained.values(), config.gradClip);
   optimizer.step();
   optimizer.zeroGrad();
   const end = performance.now();
   return {
-    loss: loss.item(),
+    losses: Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.item()])),
     ms: { forward: forward - start, backward: backward - forward, optimiser: end - backward },
   };
 }

@@ -75,11 +75,19 @@ describe('drawTexts', () => {
 
 describe('makePairBatch', () => {
   const image = { width: 16, height: 16, channels: 1 as const, data: new Uint8Array(256).fill(200) };
-  const options = { textsPerImage: 2, hidden: 0, changed: 0, augmentation: DEFAULT_AUGMENTATION };
+  const options = {
+    textsPerImage: 2,
+    hidden: 0,
+    changed: 0,
+    augmentation: DEFAULT_AUGMENTATION,
+    crops: 0,
+    reveals: 0,
+    grid: null,
+  };
   const all = [BOTH, LIVER, NONE].map((f) => ({ image, facts: f, hasNoSides: false }));
 
   it('marks every text that is true of an image, whoever it was drawn for, and repeats with its seed', () => {
-    const batch = makePairBatch(all, options, new Random(3));
+    const batch = makePairBatch(all, options, 16, new Random(3));
     expect(batch.planes).toHaveLength(3 * 3 * 256);
     expect(new Set(batch.texts).size).toBe(batch.texts.length);
     expect(batch.truth).toHaveLength(3 * batch.texts.length);
@@ -89,12 +97,12 @@ describe('makePairBatch', () => {
       const negative = batch.texts.indexOf('no liver');
       if (negative >= 0) expect(row[negative]).toBe(f === NONE ? 1 : 0);
     }
-    expect(makePairBatch(all, options, new Random(3))).toEqual(batch);
+    expect(makePairBatch(all, options, 16, new Random(3))).toEqual(batch);
   });
 
   it('hides cells by the mean colour', () => {
-    const shown = makePairBatch(all, options, new Random(4)).planes;
-    const hidden = makePairBatch(all, { ...options, hidden: 0.9 }, new Random(4)).planes;
+    const shown = makePairBatch(all, options, 16, new Random(4)).planes;
+    const hidden = makePairBatch(all, { ...options, hidden: 0.9 }, 16, new Random(4)).planes;
     expect([...shown].filter((x) => x === 0)).toHaveLength(0);
     const share = [...hidden].filter((x) => x === 0).length / hidden.length;
     expect(share).toBeGreaterThan(0.05);
