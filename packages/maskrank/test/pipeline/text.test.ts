@@ -32,12 +32,12 @@ const settings = {
   threads: 1,
   data: { imageSize: 64 },
   prompts: { labelled: 'saliency', unlabelled: 'saliency', test: 'saliency', points: 2 },
-  training: { steps: 3, batchSize: 2, checkpointEverySteps: 1, learningRate: 1e-3 },
+  training: { steps: 2, batchSize: 2, learningRate: 1e-3 },
   alignment: {
     steps: 2,
     batchSize: 4,
     anchor: { labels: 0.1 },
-    proposals: { generator: 'diverse', dropoutProbability: 0.5 },
+    proposals: { generator: 'thresholds', thresholds: [0.3, 0.45, 0.55, 0.7] },
     skip: { minRegionPx: 1, maxRegionFraction: 1 },
     alarms: { action: 'warn' },
   },
@@ -106,7 +106,7 @@ beforeAll(async () => {
     'sample',
     'breast',
     '--cases',
-    '30',
+    '24',
     '--size',
     '64',
     '--seed',
@@ -134,7 +134,7 @@ describe('prompts of maskrank prompt with texts', () => {
     await must(...at.finetune('--prompts', ALL));
     const projection = await valuesOf(run, 'stage1', 'prompt_encoder.text_proj.weight');
     expect(projection.some((v) => v !== 0)).toBe(true); // zero at first
-    await must('align', '--run', run, '--controls', 'continued');
+    await must(...['align', '--run', run, '--controls', 'continued', '--generator', 'diverse']);
     const [before, after] = [await weightsOf(run, 'stage1'), await weightsOf(run, 'stage2')];
     const moved = [...before].filter(([name, { data: values }]) => !isSame(values, after.get(name)?.data));
     expect(moved.length).toBeGreaterThan(0);
@@ -210,11 +210,12 @@ describe('prompts of maskrank prompt with texts', () => {
 
 describe('stopped and resumed', () => {
   it('gives the same weights', async () => {
+    const often = ['--prompts', ALL, '--training.steps', '3', '--training.checkpoint-every-steps', '1'];
     const whole = await prompted('resume-whole');
-    await must(...whole.finetune('--prompts', ALL));
+    await must(...whole.finetune(...often));
     const parts = await prompted('resume-parts');
     const signals = new EventEmitter();
-    const stopped = runCli(parts.finetune('--prompts', ALL), { signals });
+    const stopped = runCli(parts.finetune(...often), { signals });
     const state = join(parts.run, 'checkpoints', 'stage1.state.safetensors');
     const timer = setInterval(() => {
       if (!existsSync(state)) return;
@@ -222,7 +223,7 @@ describe('stopped and resumed', () => {
       signals.emit('SIGINT');
     }, 2);
     expect((await stopped).code).toBe(130);
-    await must(...parts.finetune('--prompts', ALL));
+    await must(...parts.finetune(...often));
     const [a, b] = [await weightsOf(whole.run, 'stage1'), await weightsOf(parts.run, 'stage1')];
     for (const [name, { data: values }] of a) expect(isSame(values, b.get(name)?.data), name).toBe(true);
   }, 240_000);
