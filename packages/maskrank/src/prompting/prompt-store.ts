@@ -30,6 +30,7 @@ export const promptLineSchema = z.strictObject({
   provenance: z.looseObject({ source: z.enum(PROMPT_SOURCES) }),
 });
 
+/** A line of prompts.jsonl: what is given for a case and class, in pixels of the original image, and where it came from. */
 export type PromptLine = z.output<typeof promptLineSchema>;
 
 /** Identity of a line. */

@@ -40,6 +40,7 @@ export type PairwiseTerm = {
     }
 );
 
+/** A CRF over one image: its terms, its steps, and how its sums are computed. */
 export type DenseCrfOptions = {
   readonly terms: readonly PairwiseTerm[];
   /** Mean-field steps; 0 gives the unary's own labels. */
@@ -53,6 +54,7 @@ export type DenseCrfOptions = {
   readonly workingSidePx?: number | null;
 };
 
+/** What a CRF makes of an image, at the image's size. */
 export type DenseCrfResult = {
   /** [L, h, w], sums to one over labels; of the image's size. */
   readonly probabilities: Float32Array;
@@ -93,6 +95,7 @@ const FILTERS: Readonly<Record<'lattice' | 'exact', (features: Features) => Kern
   exact: (features) => new ExactFilter(features),
 };
 
+/** The features that a term looks at: place, or place and colour, in units of its sigmas. [N, D] */
 export function featuresOf(image: CrfImage, term: PairwiseTerm): Features {
   switch (term.kind) {
     case 'gaussian':

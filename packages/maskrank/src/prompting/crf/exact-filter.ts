@@ -7,6 +7,7 @@ import { type Features, type KernelFilter, type PointScales, unscaled } from './
 /** 96 x 85 pixels: 134 MB of kernel. */
 const MAX_POINTS = 8192;
 
+/** The filter by its definition, for at most 8192 points; memory and time grow with their square. */
 export class ExactFilter implements KernelFilter {
   readonly points: number;
   /** Rows of the triangle below the diagonal: K[i][j], j < i, at i (i - 1) / 2 + j. */

@@ -19,6 +19,7 @@ export type PointScales = {
   readonly after: Float32Array;
 };
 
+/** A Gaussian kernel as something to multiply with. */
 export interface KernelFilter {
   readonly points: number;
   /** out = after K (before values); both [N, C] with a point's channels side by side. `out` may be `values`. */

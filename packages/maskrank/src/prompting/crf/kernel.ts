@@ -36,6 +36,7 @@ const FACTORS: Readonly<Record<KernelNormalisation, { readonly before: Factor; r
   symmetric: { before: root, after: root },
 };
 
+/** A filter with its normalisation; made once an image, applied once a step. */
 export class Kernel {
   readonly points: number;
   private readonly filter: KernelFilter;

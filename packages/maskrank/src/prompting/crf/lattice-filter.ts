@@ -10,6 +10,7 @@ import { blur, type Placement, slice, splat, type VertexValues } from './lattice
 import { findNeighbours, placePoints } from './lattice-placement.ts';
 import { VertexTable } from './vertex-table.ts';
 
+/** The filter on the permutohedral lattice: time and memory grow with the points. */
 export class LatticeFilter implements KernelFilter {
   readonly points: number;
   readonly vertices: number;

@@ -26,6 +26,7 @@ export function workingSize({ width, height }: Size, sidePx: number | null): Siz
   return { width: shrunk(width), height: shrunk(height) };
 }
 
+/** Whether two sizes are equal. */
 export const isSize = (a: Size, b: Size): boolean => a.width === b.width && a.height === b.height;
 
 /** The image with the mean colour of every block; bytes stay bytes, all else becomes float. */

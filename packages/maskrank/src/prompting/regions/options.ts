@@ -18,6 +18,7 @@ export type KeepOptions = {
   readonly ties: 'first' | 'all';
 };
 
+/** How regions become boxes. */
 export type BoxOptions = {
   /** A box around each region, or one around all of them. */
   readonly around: 'each' | 'all';
@@ -25,6 +26,7 @@ export type BoxOptions = {
   readonly marginShare: number;
 };
 
+/** How points are drawn from regions. */
 export type PointOptions = {
   /** Foreground points; a region of fewer pixels gives fewer. */
   readonly count: number;
@@ -50,6 +52,7 @@ export type PointOptions = {
  */
 export type FallbackRule = 'peak' | 'whole-image' | 'none';
 
+/** The whole way from a map with values in 0..1 to boxes and points. */
 export type RegionOptions = {
   readonly foreground: ForegroundRule;
   readonly keep: KeepOptions;
@@ -70,6 +73,7 @@ const BASE = {
 
 const UNARY = { form: 'medclip-sam', tau: 1.05, epsilon: 1e-8 } as const;
 
+/** Settings of the paper and of published programs; spread one and change what you need. */
 export const REGION_PRESETS = {
   /**
    * The paper's steps: saliency, dense CRF, the largest component (`maxRegions` 2 for lungs), a box each, points inside. Its

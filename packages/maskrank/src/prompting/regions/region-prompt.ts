@@ -19,6 +19,7 @@ import { above, type ForegroundRule, foregroundOf } from './foreground.ts';
 import type { FallbackRule, KeepOptions, RegionOptions } from './options.ts';
 import { pointsInside, pointsOutside } from './region-points.ts';
 
+/** Boxes and points, in pixels of the map, and how they came to be. */
 export type RegionPrompt = {
   readonly boxes: readonly Box[];
   readonly points: readonly Point[];
@@ -30,6 +31,7 @@ export type RegionPrompt = {
   readonly reason: null | string;
 };
 
+/** What a prompt is drawn with besides the map. */
 export type RegionInputs = {
   /** Source of all draws; a stream of the case and class. */
   readonly random: Random;

@@ -46,6 +46,7 @@ export function saliencyKey({ model, image, text, options }: SaliencyIdentity): 
   return hash.digest('hex');
 }
 
+/** Maps kept in a folder, found by what they depend on. */
 export class SaliencyCache {
   readonly #dir: string;
 

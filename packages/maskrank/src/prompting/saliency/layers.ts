@@ -42,6 +42,7 @@ const LAYERS: Readonly<Record<CamLayer, LayerRule>> = {
   'last-stage': { tower: 'resnet', minDepth: 0, site: () => ({ site: 'layer4', gradient: 'places' }) },
 };
 
+/** Every place of a network at which activations can be read. */
 export const CAM_LAYERS = Object.keys(LAYERS) as readonly CamLayer[];
 
 const towerOf = ({ kind }: ClipVisionConfig): LayerRule['tower'] =>

@@ -201,4 +201,5 @@ const METHODS = {
 
 export type SaliencyMethod = keyof typeof METHODS;
 
+/** Every method by its name. */
 export const SALIENCY_METHODS: Readonly<Record<SaliencyMethod, CamMethod>> = METHODS;

@@ -31,6 +31,7 @@ export type CamOptions = {
   readonly precision?: 'float32' | 'bfloat16' | 'float16';
 };
 
+/** How a map is made. */
 export type SaliencyOptions = CamOptions & {
   /** How the image is laid before the network. Default `stretch`: no place is left out. */
   readonly view?: ClipView;

@@ -11,6 +11,7 @@ import { type ChannelWeights, type RawCam, SALIENCY_METHODS, type SaliencyMethod
 import type { SaliencyOptions } from './options.ts';
 import { sensitivityWarning, textSensitivity } from './sensitivity.ts';
 
+/** A map for one text, and what makes it doubtful. */
 export type Saliency = {
   /** On the whole image, 0 to 1. */
   readonly map: SaliencyMap;

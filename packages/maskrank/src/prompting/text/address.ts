@@ -16,6 +16,7 @@ const OPENAI = { variable: 'OPENAI_API_KEY', host: 'api.openai.com' } as const;
 /** Shorter keys are placeholders such as `none`; they are taken out of texts as whole words only. */
 const SECRET_LENGTH = 8;
 
+/** Where an endpoint is, and the environment variable that holds its key. */
 export type AddressOptions = {
   /** Up to and without `/chat/completions`: `https://api.openai.com/v1`, `http://localhost:11434/v1`. */
   readonly baseUrl: string;

@@ -7,6 +7,7 @@ import { HttpError, postJson, type RequestLimits, serverWords } from './http.ts'
 import { tidyText } from './parts.ts';
 import { UnansweredError } from './unanswered.ts';
 
+/** A chat-completions server, the model, and how it is asked. */
 export type ChatOptions = AddressOptions & {
   /** The model's name as the server knows it. */
   readonly model: string;
@@ -39,6 +40,7 @@ export type ChatMessage = {
       )[];
 };
 
+/** An answer as plain text, and what the server said of it. */
 export type ChatReply = {
   /** White space tidied, control characters gone, the key taken out. */
   readonly text: string;
@@ -92,6 +94,7 @@ export function chatIdentity({
   };
 }
 
+/** Asks one server one question at a time. */
 export class ChatClient {
   readonly address: Address;
   readonly #options: ChatOptions;

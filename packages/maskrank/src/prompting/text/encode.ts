@@ -21,6 +21,7 @@ import type { PromptText } from './types.ts';
 /** Version of how a text becomes a feature; part of `encodingIdentity`. */
 const RULE = 'maskrank text 1';
 
+/** How texts become features. */
 export type EncodeOptions = {
   /** Texts at a time. Default 16. */
   readonly batch?: number;
@@ -30,6 +31,7 @@ export type EncodeOptions = {
   readonly progress?: (done: number, total: number) => void;
 };
 
+/** A text with its feature. */
 export type EncodedText = {
   /** As `wholeText` gives it: what the feature is found by. */
   readonly text: string;

@@ -19,6 +19,7 @@ const KEY_BYTES = 32;
 /** A length may differ from 1 by so much: float32 rounding, with room. */
 const LENGTH_TOLERANCE = 1e-3;
 
+/** Which network made features, and how. */
 export type TextFeaturesIdentity = {
   /** `clipFingerprint` of the network. */
   readonly model: string;
@@ -26,6 +27,7 @@ export type TextFeaturesIdentity = {
   readonly encoding: string;
 };
 
+/** A file of features, read: found by their texts. */
 export type TextFeatures = TextFeaturesIdentity & {
   /** Values of a feature, 512 for BiomedCLIP; 0 while there are none. */
   readonly dim: number;

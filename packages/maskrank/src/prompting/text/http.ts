@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import type { Address } from './address.ts';
 
+/** Patience: time, attempts, waiting, bytes. */
 export type RequestLimits = {
   /** For one attempt, from connecting to the last byte, ms. Default 120 000: vision models on one's own machine are slow. */
   readonly timeoutMs?: number;
@@ -21,6 +22,7 @@ export type RequestLimits = {
   readonly onRetry?: (reason: string, waitMs: number) => void;
 };
 
+/** The defaults. */
 export const REQUEST_LIMITS = {
   timeoutMs: 120_000,
   retries: 4,

@@ -12,6 +12,7 @@ export const TEXT_BUDGET = 256;
 /** `[CLS]` and `[SEP]`. */
 const MARKERS = 2;
 
+/** A text that fits, and what fell away. */
 export type JoinedText = {
   readonly text: string;
   /** Word pieces of `text` with `[CLS]` and `[SEP]`; never above the budget. */

@@ -2,6 +2,7 @@
 
 import { type Environment, isThisMachine, KEY_VARIABLE } from './address.ts';
 
+/** The endpoints that are in use. */
 export type TextEndpoints = {
   /** Base address of the endpoint that answers questions about images; null without one. */
   readonly answers?: string | null;

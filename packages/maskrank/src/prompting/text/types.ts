@@ -18,8 +18,10 @@ export type TextSource = {
   readonly [detail: string]: string | number | boolean | null;
 };
 
+/** Where an answer came from. */
 export type AnswerSource = TextSource;
 
+/** What was said about an image, and by whom. */
 export type Answer = { readonly text: string; readonly source: AnswerSource };
 
 /** Answers questions about images: a model on this machine, an endpoint, a file. */
@@ -36,6 +38,7 @@ export interface AnswerProvider {
 /** Something that a language model or a card says about a class in general. */
 export type Knowledge = { readonly text: string; readonly source: TextSource };
 
+/** The class that knowledge is asked of. */
 export type KnowledgeSubject = {
   readonly className: string;
   /** The dataset's word for what its images are. */

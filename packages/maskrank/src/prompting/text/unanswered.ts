@@ -3,6 +3,7 @@
 
 import { DataError } from '@maskrank/torch/errors';
 
+/** One question has no answer; the others are still worth asking. */
 export class UnansweredError extends DataError {
   /** Short, for records and counts: `refused: …`, `content filter`, `not recorded`. */
   readonly reason: string;

@@ -7,6 +7,7 @@ import { ChatClient, type ChatOptions, chatIdentity } from '../chat.ts';
 import type { Answer, AnswerProvider, Question } from '../types.ts';
 import { imageUrl, imageWords, SENT_IMAGE, type SentImageOptions } from './image-url.ts';
 
+/** An endpoint, what it is told, and how images are sent to it. */
 export type EndpointAnswersOptions = ChatOptions & {
   /** What the model is told before the question. */
   readonly instruction?: string;
@@ -17,6 +18,7 @@ export type EndpointAnswersOptions = ChatOptions & {
 export const ANSWER_INSTRUCTION =
   'You describe medical images for research on image segmentation. Answer the question about the image in at most three short sentences of plain text: what its shape is and where in the image it lies. Say so if it cannot be seen. No diagnosis, no advice, no list.';
 
+/** Answers from a vision model behind an endpoint. Checks address and key now, sends at the first question. */
 export function endpointAnswers(options: EndpointAnswersOptions): AnswerProvider {
   const client = new ChatClient(options);
   const { instruction = ANSWER_INSTRUCTION, model } = options;

@@ -7,6 +7,7 @@ import { encodePng, readImage } from '../../../formats/raster.ts';
 import { resize } from '../../../imaging/resample.ts';
 import type { Image } from '../../../imaging/types.ts';
 
+/** How an image is sent: size, format, limit. */
 export type SentImageOptions = {
   /** Longer side at most, px; larger images are shrunk, smaller ones sent as they are. Default 512. */
   readonly maxSidePx?: number;
@@ -18,6 +19,7 @@ export type SentImageOptions = {
   readonly maxBytes?: number;
 };
 
+/** The defaults. */
 export const SENT_IMAGE = {
   maxSidePx: 512,
   format: 'png',

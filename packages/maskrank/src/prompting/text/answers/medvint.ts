@@ -21,6 +21,7 @@ import { tidyText } from '../parts.ts';
 import type { Answer, AnswerProvider, Question } from '../types.ts';
 import { UnansweredError } from '../unanswered.ts';
 
+/** How MedVInT chooses its tokens. */
 export type MedvintAnswersOptions = {
   /** Tokens of an answer at most. Default 50, as the original. */
   readonly maxNewTokens?: number;
@@ -54,6 +55,7 @@ export function medvintAnswers(model: MedvintModel, options: MedvintAnswersOptio
   return providerOf(source, options);
 }
 
+/** MedVInT from files: where they are, how weights are kept and computed with, how tokens are chosen. */
 export type OpenMedvintOptions = MedvintAnswersOptions &
   Omit<LoadMedvintOptions, 'signal'> & {
     /** Files or folders of shards, as `loadMedvint` takes them. */

@@ -10,6 +10,7 @@ import { ANSWER_FILE, type AnswerLine, imageHash, parseAnswerLine } from './answ
 const keyOf = (line: AnswerLine): string =>
   JSON.stringify([line.case, line.class, line.question, line.image, line.identity]);
 
+/** A provider with a memory. */
 export type RecordingAnswers = AnswerProvider & {
   /** Questions that were put to the provider, and those that the file knew. */
   readonly counts: { readonly asked: number; readonly reused: number };

@@ -4,6 +4,7 @@
 
 import type { Modality } from '../class-words.ts';
 
+/** What is known of one class. */
 export type Card = {
   /** Names it goes by, in the form of `plainName`; the first is its name in records. */
   readonly names: readonly string[];

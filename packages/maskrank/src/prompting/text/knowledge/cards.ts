@@ -9,6 +9,7 @@ import { BREAST_CARDS } from './breast-cards.ts';
 import type { Card } from './card.ts';
 import { CHEST_CARDS } from './chest-cards.ts';
 
+/** All cards that ship with maskrank. */
 export const CARDS: readonly Card[] = [...CHEST_CARDS, ...BREAST_CARDS, ...ABDOMEN_CARDS];
 
 const BY_NAME: ReadonlyMap<string, Card> = new Map(

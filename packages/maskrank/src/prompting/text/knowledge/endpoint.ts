@@ -8,6 +8,7 @@ import { plainName } from '../class-words.ts';
 import type { Knowledge, KnowledgeProvider, KnowledgeSubject } from '../types.ts';
 import { KNOWLEDGE_FILE, type KnowledgeLine, keyOf, knowledgeOf } from './knowledge-file.ts';
 
+/** An endpoint, what it is asked about a class, and the file that keeps its words. */
 export type EndpointKnowledgeOptions = ChatOptions & {
   /** File that keeps what was written, JSON lines. */
   readonly cachePath: string;
