@@ -24,7 +24,7 @@ export const CONFIG: mr.SamConfig = {
     globalBlocks: [0, 1],
     adapters: false,
   },
-  decoder: { ...tiny.decoder, heads: 2, mlpDim: 64, iouHeadDim: 32 },
+  decoder: { ...tiny.decoder, heads: 2, mlpDim: 64, iouHeadDim: 32, refine: null },
 };
 /** A prompt is one box. */
 export const LAYOUT: mr.PromptLayout = { boxes: 1, points: 0 };

@@ -145,7 +145,9 @@ export async function loadModel(path: string, device: string): Promise<LoadedMod
       `${path}: is no checkpoint of a run (its metadata name no architecture and recipe). Give RUN/checkpoints/stage1.safetensors or stage2.safetensors.`,
     );
   }
-  const sam = new Sam(JSON.parse(metadata.architecture) as SamConfig);
+  const saved = JSON.parse(metadata.architecture) as SamConfig;
+  // Checkpoints of before there was a refinement do not say that they have none.
+  const sam = new Sam({ ...saved, decoder: { ...saved.decoder, refine: saved.decoder.refine ?? null } });
   nn.loadStateDict(sam, tensors, { source: path });
   const recipe = JSON.parse(metadata.recipe) as InputRecipe;
   sam.image_encoder.mode.adapterScale = recipe.adapterScale;

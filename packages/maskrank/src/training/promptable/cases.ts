@@ -36,11 +36,10 @@ export function promptableClass(classId: number, mask: Mask): PromptableClass | 
   const kept = byArea(labelled.components).filter(({ areaPx }) => areaPx >= smallest);
   if (kept.length === 0) return undefined;
   const areaPx = kept.reduce((sum, component) => sum + component.areaPx, 0);
-  return {
-    classId,
-    areaPx,
-    regions: kept.map((component) => encodeRle(componentMask(labelled, [component]))),
-  };
+  // Most classes are of one piece, and need no mask of their regions.
+  const isWhole = kept.length === 1 && areaPx === total;
+  const masks = isWhole ? [mask] : kept.map((component) => componentMask(labelled, [component]));
+  return { classId, areaPx, regions: masks.map(encodeRle) };
 }
 
 /** The mask of some regions together. */
