@@ -88,13 +88,13 @@ export const MEDVINT_CONFIGS = {
   'medvint-tiny': {
     name: 'medvint-tiny',
     vision: { width: 16, blocks: [1, 2, 3], imageSize: 128 },
-    decoder: { queries: 16, layers: 2, heads: 8, ffnDim: 512, positions: 'sine' },
+    decoder: { queries: 24, layers: 2, heads: 8, ffnDim: 512, positions: 'sine' },
     llama: {
       vocabularySize: 768,
-      dim: 128,
-      layers: 2,
-      heads: 4,
-      ffnDim: 352,
+      dim: 96,
+      layers: 3,
+      heads: 3,
+      ffnDim: 256,
       normEps: 1e-6,
       ropeTheta: 10000,
       maxPositions: 256,

@@ -24,7 +24,7 @@ import {
 import { headerToMetadata } from '../../run/header.ts';
 import { safePoint } from '../../run/interrupt.ts';
 import { type AskedImage, TextIds, type VqaBatchOptions } from '../../training/vqa/batch.ts';
-import { readQuestions } from '../../training/vqa/questions.ts';
+import { readQuestions, withPrompted } from '../../training/vqa/questions.ts';
 import { countExact } from '../../training/vqa/score.ts';
 import { endIdOf, trainVqa } from '../../training/vqa/train.ts';
 import { resolveDevice } from '../workspace.ts';
@@ -144,15 +144,17 @@ async function loadImages(
   const { model, validationCases } = config.vqaPretraining;
   const { imageSize } = medvintConfig(model).vision;
   const wanted = sources.flatMap(({ opened, splits }, source) => {
-    const questions = readQuestions(opened.dir, opened.dataset);
+    const questions = readQuestions(opened.dir);
     const ids =
       side === 'training'
         ? [...splits.labelled, ...splits.unlabelled]
         : splits.validation.slice(0, validationCases);
     const hasNoSides = !namesSides(opened);
-    return opened
-      .unlabelled(ids)
-      .map((item) => ({ opened, item, source, hasNoSides, questions: questions.get(item.id) ?? [] }));
+    return opened.unlabelled(ids).map((item) => {
+      const own = questions.get(item.id) ?? [];
+      const asked = side === 'training' ? withPrompted(own, opened.dataset) : own;
+      return { opened, item, source, hasNoSides, questions: asked };
+    });
   });
   const asked = wanted.filter(({ questions }) => questions.length > 0);
   if (asked.length < wanted.length)

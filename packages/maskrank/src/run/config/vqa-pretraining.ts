@@ -11,20 +11,20 @@ export const vqaPretraining = z
       .describe("the network, MedVInT-TD's code with small numbers; the nano one is for tests"),
     steps: countFrom1().nullable().default(null).describe('optimiser steps; none means epochs decide'),
     epochs: countFrom1().default(20).describe('passes over the training cases of all datasets together'),
-    batchSize: z.int().min(2).default(32).describe('images a step'),
+    batchSize: z.int().min(2).default(16).describe('images a step'),
     questionsPerImage: countFrom1()
-      .default(4)
+      .default(12)
       .describe('questions drawn for each image and step; the image is looked at once for all of them'),
     learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
     weightDecay: weight().default(0.05).describe('decoupled weight decay'),
     warmUpSteps: count()
-      .default(100)
+      .default(200)
       .describe('steps over which the learning rate rises from zero; then half a cosine to zero'),
     ema: z
       .number()
       .min(0)
       .lt(1)
-      .default(0.995)
+      .default(0.998)
       .describe('decay a step of averaged weights, which are the result; 0 keeps the last ones'),
     gradClip: weight().default(1).describe('largest L2 norm of all gradients together; 0 is off'),
     validateEverySteps: countFrom1()

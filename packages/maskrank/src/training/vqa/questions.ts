@@ -1,5 +1,5 @@
 // Questions and answers of a dataset, a JSON object a line and case in DATASET/language.jsonl, as phantoms have them. The question
-// that text prompting asks about a class (prompting/text/questions.ts) is added wherever a case answers shape and location
+// that text prompting asks about a class (prompting/text/questions.ts) can be added wherever a case answers shape and location
 // together. Not here: images, tokens.
 
 import { existsSync } from 'node:fs';
@@ -39,30 +39,32 @@ const ASKS_BOTH = /\bshape and location\b/i;
 const BOTH = 'shape and location';
 
 /** The questions of each case by its id. DataError where the folder has no such file, or a line is wrong. */
-export function readQuestions(
-  dir: string,
-  { classes, modality }: Pick<Dataset, 'classes' | 'modality'>,
-): Map<string, readonly AskedQuestion[]> {
+export function readQuestions(dir: string): Map<string, readonly AskedQuestion[]> {
   const path = join(dir, LANGUAGE_FILE);
   if (!existsSync(path))
     throw new DataError(
       `${path} is not there. Needed are questions and answers, a line a case: {"case":"a","questions":[{"kind":"side","classId":1,"question":"…","answer":"…"}]}; phantoms have them (maskrank dataset phantom).`,
     );
-  const prompted = new Map(classes.map((cls) => [cls.id, questionFor(cls, modality)]));
   const { entries } = readJsonl(path, { what: 'file of questions', parse: lineParser(line) });
-  return new Map(
-    entries.map(({ case: id, questions }) => [
-      id,
-      questions.flatMap((asked) => {
-        if (!ASKS_BOTH.test(asked.question)) return [asked];
-        const own = { ...asked, kind: BOTH };
-        const question = prompted.get(asked.classId);
-        return question === undefined || question === asked.question || !ASKS_BOTH.test(question)
-          ? [own]
-          : [own, { ...own, question }];
-      }),
-    ]),
-  );
+  return new Map(entries.map(({ case: id, questions }) => [id, questions.map(ofOwnKind)]));
+}
+
+/** Questions about shape and location together are a kind of their own. */
+export const ofOwnKind = (asked: AskedQuestion): AskedQuestion =>
+  ASKS_BOTH.test(asked.question) ? { ...asked, kind: BOTH } : asked;
+
+/** The questions, and beside each about shape and location the one that prompting asks about its class. */
+export function withPrompted(
+  questions: readonly AskedQuestion[],
+  { classes, modality }: Pick<Dataset, 'classes' | 'modality'>,
+): AskedQuestion[] {
+  return questions.flatMap((asked) => {
+    if (asked.kind !== BOTH) return [asked];
+    const cls = classes.find(({ id }) => id === asked.classId);
+    const question = cls && questionFor(cls, modality);
+    const isNew = question !== undefined && question !== asked.question && ASKS_BOTH.test(question);
+    return isNew ? [asked, { ...asked, question }] : [asked];
+  });
 }
 
 const OTHER_SIDE: Readonly<Record<string, string>> = { left: 'right', right: 'left' };
