@@ -1,9 +1,9 @@
 // Who answers questions and who knows classes, as configured. Nothing is asked here, and nothing leaves the machine unless an
 // endpoint is both configured and chosen. Not here: the providers themselves (prompting/text).
 
-import { existsSync, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { DataError, UsageError } from '@maskrank/torch/errors';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { UsageError } from '@maskrank/torch/errors';
 import { resolveWeights } from '../../models/weights/index.ts';
 import { endpointAnswers } from '../../prompting/text/answers/endpoint.ts';
 import { type MedvintAnswersOptions, openMedvintAnswers } from '../../prompting/text/answers/medvint.ts';
@@ -83,7 +83,7 @@ const ANSWERS: Readonly<
     );
     return openMedvintAnswers({
       weights: path,
-      tokenizer: tokenizer ?? tokenizerBeside(path),
+      tokenizer,
       storage,
       compute,
       maxNewTokens,
@@ -99,15 +99,6 @@ const ANSWERS: Readonly<
   recorded: async ({ config: { text } }) =>
     recordedAnswers(need(text.recorded, 'text.recorded', 'text.answers = recorded', 'the file of answers')),
 };
-
-function tokenizerBeside(weights: string): string {
-  const places = [join(weights, 'tokenizer.model'), join(dirname(weights), 'tokenizer.model')];
-  const found = places.find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  throw new DataError(
-    `text.medvint: there is no ${places.join(' and no ')}. Name LLaMA's tokenizer.model with --text.medvint.tokenizer.`,
-  );
-}
 
 const KNOWLEDGE: Readonly<
   Record<
