@@ -306,7 +306,9 @@ export const text = z
     medvint: z
       .strictObject({
         weights: place().describe('folder or file of MedVInT-TD, or a registered name'),
-        tokenizer: place().describe("LLaMA's tokenizer.model; none means the one in the weight file or beside it"),
+        tokenizer: place().describe(
+          "LLaMA's tokenizer.model; none means the one in the weight file or beside it",
+        ),
         storage: z
           .enum(STORAGES)
           .default('float16')
