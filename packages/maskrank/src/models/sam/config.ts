@@ -1,6 +1,6 @@
 // The numbers that make a SAM: released SAM (Kirillov 2023), SAM-Med2D (Cheng 2023, 256 px with adapters), and two small
 // networks of the same code that train on two CPU cores from few images, helped by a convolutional stem, its maps and further
-// convolutions in the decoder, and drawn boxes. A configuration is plain data and is saved beside the weights.
+// convolutions in the decoder, and drawn boxes and clicks. A configuration is plain data and is saved beside the weights.
 // Not here: guessing the configuration of a weight file (checkpoint.ts).
 
 import { UsageError } from '@maskrank/torch/errors';
@@ -72,6 +72,8 @@ export type SamConfig = {
   readonly maskInChannels: number;
   /** Whether boxes are also drawn as a mask prompt when no mask is given; released models: no. */
   readonly boxMaps: boolean;
+  /** Whether clicks are also drawn as spots on the mask prompt; released models: no. */
+  readonly clickMaps: boolean;
   /** Whether maps of the convolutional stem join the decoder's upscaling (SAM 2); released models: no. */
   readonly highRes: boolean;
   /** Length of a text feature (BiomedCLIP: 512); 0 builds no text branch. */
@@ -135,6 +137,7 @@ function sam(name: string, backbone: Backbone): SamConfig {
     decoder: SAM_DECODER,
     maskInChannels: 16,
     boxMaps: false,
+    clickMaps: false,
     highRes: false,
     textDim: 512,
     geometry: 'longest-side',
@@ -174,7 +177,7 @@ const TINY_DECODER: DecoderConfig = {
 
 /** What lets a small network learn from few images, in the encoder and around it. */
 const FEW_IMAGES = { stem: 'convolutions', stemDepth: 3 } as const;
-const SMALL = { boxMaps: true, highRes: true } as const;
+const SMALL = { boxMaps: true, clickMaps: true, highRes: true } as const;
 
 export const SAM_CONFIGS = {
   sam_vit_b: sam('sam_vit_b', VIT_B),
@@ -237,7 +240,10 @@ export function checkSamConfig(config: SamConfig): void {
     `highRes needs a stem of convolutions and a patchSize of at least 8; found ${e.stem} and ${config.patchSize}`,
   );
   need(Number.isInteger(e.stemDepth) && e.stemDepth > 0, `encoder.stemDepth ${e.stemDepth} is not positive`);
-  need(!config.boxMaps || config.maskPrompt === 'probabilities', 'boxMaps needs maskPrompt probabilities');
+  need(
+    !(config.boxMaps || config.clickMaps) || config.maskPrompt === 'probabilities',
+    'boxMaps and clickMaps need maskPrompt probabilities',
+  );
   need(e.dim % e.heads === 0, `encoder.dim ${e.dim} is not a multiple of encoder.heads ${e.heads}`);
   need(!e.adapters || grid % 2 === 0, `adapters halve the grid, which has an odd side of ${grid} tokens`);
   need(!e.adapters || e.dim % 4 === 0, `adapters need encoder.dim divisible by 4, found ${e.dim}`);

@@ -6,6 +6,7 @@
 import { cat, type Generator, nn, randn, stack, type Tensor, zeros } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
 import { boxMap } from './box-map.ts';
+import { clickMap } from './click-map.ts';
 import { gridSize, type SamConfig } from './config.ts';
 
 /** Prompts of N masks, all of one image or each of its own; every field has the same N. */
@@ -61,7 +62,7 @@ class TextProjection extends nn.Linear {
 
 export type PromptEncoderConfig = Pick<
   SamConfig,
-  'imageSize' | 'patchSize' | 'embedDim' | 'maskInChannels' | 'boxMaps' | 'textDim'
+  'imageSize' | 'patchSize' | 'embedDim' | 'maskInChannels' | 'boxMaps' | 'clickMaps' | 'textDim'
 >;
 
 export class PromptEncoder extends nn.Module {
@@ -178,18 +179,25 @@ export class PromptEncoder extends nn.Module {
     return weight.unsqueeze(0).expand([n, count, weight.size(1)]);
   }
 
-  /** The mask; else the boxes drawn, if the configuration wants that; else the embedding of no mask. */
-  #dense({ masks, boxes, boxPresent }: PromptTensors, n: number): Tensor {
-    if (masks !== undefined) return this.mask_downscaling.forward(masks);
-    const { boxMaps, embedDim, imageSize } = this.#config;
+  /** The mask, else the boxes drawn, and the clicks drawn over either, if the configuration wants that; else the embedding of no mask. */
+  #dense({ masks, boxes, boxPresent, points }: PromptTensors, n: number): Tensor {
+    const { boxMaps, clickMaps, embedDim, imageSize } = this.#config;
     const side = gridSize(this.#config);
-    const none = this.no_mask_embed.weight.view([1, -1, 1, 1]).expand([n, embedDim, side, side]);
-    if (!boxMaps || boxes === undefined) return none;
     const cells = 4 * side;
-    const map = boxMap(boxes.view([n, -1, 4]), boxPresent, { cells, cell: imageSize / cells });
-    const drawn = this.mask_downscaling.forward(map); // [N, C, G, G]
-    if (boxPresent === undefined) return drawn;
-    const some = boxPresent.amax([1]).view([n, 1, 1, 1]);
-    return drawn.mul(some).add(none.mul(some.rsub(1)));
+    const size = { cells, cell: imageSize / cells };
+    const clicks =
+      clickMaps && points !== undefined ? clickMap(points.coords, points.labels, size) : undefined;
+    if (masks !== undefined)
+      return this.mask_downscaling.forward(clicks === undefined ? masks : masks.add(clicks));
+    const none = this.no_mask_embed.weight.view([1, -1, 1, 1]).expand([n, embedDim, side, side]);
+    const drawn =
+      boxMaps && boxes !== undefined ? boxMap(boxes.view([n, -1, 4]), boxPresent, size) : undefined;
+    const map = drawn === undefined ? clicks : clicks === undefined ? drawn : drawn.add(clicks);
+    if (map === undefined) return none;
+    const seen = this.mask_downscaling.forward(map); // [N, C, G, G]
+    if (drawn !== undefined && boxPresent === undefined) return seen;
+    // Prompts of which nothing is drawn have no mask.
+    const some = map.abs().amax([1, 2, 3], true).gt(0).to(map.dtype); // [N, 1, 1, 1]
+    return seen.mul(some).add(none.mul(some.rsub(1)));
   }
 }

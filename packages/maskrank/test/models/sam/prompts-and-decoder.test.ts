@@ -11,6 +11,7 @@ import {
 } from '@maskrank/torch';
 import { afterAll, describe, expect, it } from 'vitest';
 import { boxMap } from '../../../src/models/sam/box-map.ts';
+import { clickMap } from '../../../src/models/sam/click-map.ts';
 import { pickBest, pickHead, SAM_CONFIGS } from '../../../src/models/sam/index.ts';
 import { distance, images, smallSam } from './small.ts';
 
@@ -276,7 +277,49 @@ describe('boxes drawn as a mask prompt', () => {
 
   it('is off in the released configurations', () => {
     for (const name of ['sam_vit_b', 'sam_vit_l', 'sam_vit_h', 'sam-med2d_b'] as const) {
-      expect([SAM_CONFIGS[name].boxMaps, SAM_CONFIGS[name].encoder.stem]).toEqual([false, 'patch']);
+      const { boxMaps, clickMaps, encoder } = SAM_CONFIGS[name];
+      expect([boxMaps, clickMaps, encoder.stem]).toEqual([false, false, 'patch']);
     }
+  });
+});
+
+describe('clicks drawn as spots on a mask prompt', () => {
+  const clicks = (labels: readonly number[]) => ({
+    coords: fromTypedArray(Float32Array.of(9.5, 5.5, 1.5, 13.5), [1, 2, 2]),
+    labels: fromTypedArray(BigInt64Array.from(labels, BigInt), [1, 2]),
+  });
+
+  it('are 1 where something belongs, -1 where it does not, and nothing where there is none', () => {
+    tidy(() => {
+      const { coords, labels } = clicks([1, 0]);
+      const map = clickMap(coords, labels, { cells: 4, cell: 4 });
+      expect(map.shape).toEqual([1, 1, 4, 4]);
+      // (9.5, 5.5) is the middle of cell (2, 1), (1.5, 13.5) that of (0, 3); one cell away is exp(-1 / 4.5).
+      const at = (x: number, y: number) => map.toFloat32Array()[4 * y + x];
+      expect(at(2, 1)).toBeCloseTo(1 - Math.exp(-8 / 4.5), 5);
+      expect(at(0, 3)).toBeCloseTo(Math.exp(-8 / 4.5) - 1, 5);
+      expect(at(3, 1)).toBeCloseTo(Math.exp(-1 / 4.5) - Math.exp(-13 / 4.5), 5);
+      expect(
+        clickMap(coords, clicks([-1, -1]).labels, { cells: 4, cell: 4 })
+          .abs()
+          .amax()
+          .item(),
+      ).toBe(0);
+    });
+  });
+
+  it('lie over a mask or drawn boxes; padding alone is no mask', () => {
+    tidy(() => {
+      const { prompt_encoder: encoder } = sam;
+      const points = clicks([1, -1]);
+      const spots = clickMap(points.coords, points.labels, { cells: 16, cell: 4 });
+      const masks = zeros([1, 1, 16, 16]).add(0.25);
+      const over = encoder.forward({ points, masks }).dense;
+      expect(distance(over, encoder.forward({ masks: masks.add(spots) }).dense)).toBe(0);
+      const alone = encoder.forward({ points }).dense;
+      expect(distance(alone, encoder.forward({ masks: spots }).dense)).toBeLessThan(1e-6);
+      const padding = encoder.forward({ points: clicks([-1, -1]) }).dense;
+      expect(distance(padding, encoder.forward({}).dense)).toBeLessThan(1e-6);
+    });
   });
 });
