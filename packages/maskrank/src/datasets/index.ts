@@ -22,9 +22,10 @@ export {
   phantomFamily,
   phantomPatient,
 } from './phantoms/dataset.ts';
+export type { MaskFacts } from './phantoms/facts.ts';
+export { maskFacts, RULES as FACT_RULES } from './phantoms/facts.ts';
 export { PHANTOM_FAMILIES } from './phantoms/families.ts';
-export type { MaskFacts } from './phantoms/language.ts';
-export { factQuestions, maskFacts, RULES as FACT_RULES } from './phantoms/language.ts';
+export { factQuestions } from './phantoms/language.ts';
 export type { PhantomFamily, PhantomImage, PhantomQuestion, QuestionKind } from './phantoms/types.ts';
 export type { CaseRecord, Dataset, DatasetClass, FileRecord, SplitName, Splits } from './schema.ts';
 export { DATASET_FILE, DatasetSchema, SPLIT_NAMES, SPLITS_FILE, SplitsSchema } from './schema.ts';

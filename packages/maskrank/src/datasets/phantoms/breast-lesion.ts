@@ -3,7 +3,9 @@
 // Not here: tissue, scanner and words (breast.ts).
 
 import type { Random } from '../../util/random.ts';
-import { clamp, type Field, logUniform, type Noise, ramp, smoothNoise } from './draw/field.ts';
+import { clamp, diamondAngle, type Field, logUniform, ramp } from './draw/field.ts';
+import { windowAround } from './draw/lines.ts';
+import { Noise } from './draw/noise.ts';
 
 /** Echo strength and attenuation in beam coordinates. */
 export type Tissue = {
@@ -219,7 +221,7 @@ function outline(
       for (let d = -8; d <= 8; d++) {
         const j = (at + d + ANGLES) % ANGLES;
         const bump = Math.exp(-((d / half) ** 2));
-        radius[j]! += 0.3 * long * bump;
+        radius[j]! += 0.16 * long * bump;
         spikes[j] = Math.max(spikes[j]!, long * bump);
       }
     }
@@ -237,8 +239,8 @@ function outline(
     spikes,
     levelDb: from(recipe.levelDb),
     textureDb: from(recipe.textureDb),
-    texture: smoothNoise(random, random.uniform(2.5, 9) * u, random.uniform(1.5, 6) * u),
-    warp: smoothNoise(random, random.uniform(4, 9) * u),
+    texture: new Noise(random, random.uniform(2.5, 9) * u, random.uniform(1.5, 6) * u),
+    warp: new Noise(random, random.uniform(4, 9) * u),
     warpShare: random.uniform(0.01, margin === 'smooth' ? 0.045 : 0.12),
     softPx: from(recipe.softPx) * u,
     capsuleDb: from(recipe.capsuleDb),
@@ -271,47 +273,64 @@ function addLobes(random: Random, radius: Float32Array, lobes: number, depth: nu
     radius[k]! += depth * (Math.abs(Math.sin((lobes * k * Math.PI) / ANGLES + phase)) - 0.6);
 }
 
+const DIAMONDS = 1024;
+
+/** From equal angles to equal diamond angles, with the first again at the end. */
+function byDiamond(byAngle: Float32Array): Float32Array {
+  return Float32Array.from({ length: DIAMONDS + 1 }, (_, k) => {
+    const t = (4 * k) / DIAMONDS;
+    const [x, y] = t < 2 ? [1 - t, t < 1 ? t : 2 - t] : [t - 3, t < 3 ? 2 - t : t - 4];
+    const turn = ((Math.atan2(y, x) / (2 * Math.PI) + 1) * ANGLES) % ANGLES;
+    const at = turn | 0;
+    const next = (at + 1) % ANGLES;
+    return byAngle[at]! + (turn - at) * (byAngle[next]! - byAngle[at]!);
+  });
+}
+
 /** Paints echo and attenuation of a lesion and sets its pixels in the mask. */
 export function paintLesion(tissue: Tissue, mask: Uint8Array, lesion: BreastLesion, glandDb: number): void {
   const { width, height, unit: u, echo, loss } = tissue;
-  const { a, b, x: cx, y: cy, radius, spikes } = lesion;
-  const [c, s] = [Math.cos(lesion.tilt), Math.sin(lesion.tilt)];
+  const { a, b, x: cx, y: cy } = lesion;
+  const c = Math.cos(lesion.tilt);
+  const sine = Math.sin(lesion.tilt);
   const reach = 2.3 * Math.max(a, b);
   const soft = lesion.softPx / Math.sqrt(a * b);
   const level = Math.max(glandDb + lesion.levelDb, -62);
   // A beam through the middle crosses about 1.7 b.
   const castPerPx = lesion.castDb / (1.7 * b);
   const thin = Math.max(0.02, (1.1 * u) / Math.sqrt(a * b));
-  for (let y = Math.max(0, Math.floor(cy - reach)); y < Math.min(height, cy + reach); y++) {
-    for (let x = Math.max(0, Math.floor(cx - reach)); x < Math.min(width, cx + reach); x++) {
-      const [dx, dy] = [x + 0.5 - cx, y + 0.5 - cy];
-      const p = (dx * c + dy * s) / a;
-      const q = (dy * c - dx * s) / b;
+  const radius = byDiamond(lesion.radius);
+  const spikes = byDiamond(lesion.spikes);
+  const { warp, warpShare, texture, textureDb, haloDb, capsuleDb, edgeDb } = lesion;
+  const { x0, x1, y0, y1 } = windowAround(cx, cy, reach, reach, width, height);
+  for (let y = y0; y < y1; y++) {
+    const dy = y + 0.5 - cy;
+    for (let x = x0; x < x1; x++) {
+      const dx = x + 0.5 - cx;
+      const p = (dx * c + dy * sine) / a;
+      const q = (dy * c - dx * sine) / b;
       const rr = p * p + q * q;
       if (rr > 5) continue;
-      const turn = ((Math.atan2(q, p) / (2 * Math.PI) + 1) * ANGLES) % ANGLES;
+      const turn = diamondAngle(p, q) * (DIAMONDS / 4);
       const k = turn | 0;
-      const f = turn - k;
-      const next = (k + 1) % ANGLES;
-      const edge = radius[k]! + f * (radius[next]! - radius[k]!);
-      const r = Math.sqrt(rr) / edge + lesion.warpShare * lesion.warp(x, y);
+      const edge = radius[k]! + (turn - k) * (radius[k + 1]! - radius[k]!);
+      const r = Math.sqrt(rr) / edge + warpShare * warp.at(x, y);
       const i = y * width + x;
       if (r < 1) mask[i] = 1;
-      const inside = 1 - ramp(r, 1 - soft, 1 + soft);
       if (r < 1.9) {
-        const halo = lesion.haloDb * ramp(r, 0.95, 1.1) * (1 - ramp(r, 1.1, 1.65));
+        const halo = haloDb * ramp(r, 0.95, 1.1) * (1 - ramp(r, 1.1, 1.65));
         const d = (r - 1 - thin) / thin;
-        echo[i]! += halo + lesion.capsuleDb / (1 + d * d * d * d);
+        echo[i]! += halo + capsuleDb / (1 + d * d * d * d);
         const spike = spikes[k]!;
         if (spike > 0.1 && r > 1) echo[i]! -= 9 * spike * (1 - ramp(r - 1, 0.3 * spike, spike));
       }
+      const inside = 1 - ramp(r, 1 - soft, 1 + soft);
       if (inside > 0) {
-        echo[i]! += inside * (level + lesion.textureDb * lesion.texture(x, y) - echo[i]!);
+        echo[i]! += inside * (level + textureDb * texture.at(x, y) - echo[i]!);
         loss[i]! += inside * castPerPx;
       }
       // Refraction at the flanks.
-      if (lesion.edgeDb > 0 && Math.abs(q) < 0.35 && Math.abs(r - 1.02) < 0.05)
-        loss[i]! += lesion.edgeDb / (0.7 * b);
+      if (edgeDb > 0 && Math.abs(q) < 0.35 && Math.abs(r - 1.02) < 0.05) loss[i]! += edgeDb / (0.7 * b);
     }
   }
   for (const spot of lesion.spots) {

@@ -3,7 +3,10 @@
 
 import type { Random } from '../../util/random.ts';
 import type { Thorax } from './chest.ts';
-import { pathOf, ramp, smoothNoise, softLine, stroke, tube, type Vertex } from './draw/field.ts';
+import { ramp } from './draw/field.ts';
+import { type Profile, pathOf, softLine, stroke, tube, type Vertex } from './draw/lines.ts';
+import { Noise } from './draw/noise.ts';
+import { lendZeros } from './draw/scratch.ts';
 
 export function paintBones(random: Random, thorax: Thorax): void {
   const { width, height, unit: u, pose, dense, patient } = thorax;
@@ -62,6 +65,9 @@ export function paintBones(random: Random, thorax: Thorax): void {
     );
 }
 
+/** The head of the humerus: cortex round spongy bone. */
+const ball: Profile = (d) => (d > 0.9 ? (1 - d) * 9 : 0.6 + 0.3 * d * d);
+
 /** Clavicle, scapula, head of the humerus. */
 function paintShoulder(random: Random, thorax: Thorax, side: number, strength: number): void {
   const { width, height, unit: u, pose, dense, patient } = thorax;
@@ -117,7 +123,7 @@ function paintShoulder(random: Random, thorax: Thorax, side: number, strength: n
     [head, { x: head.x + 0.1, y: head.y + 0.1 }],
     random.uniform(8, 12) * u,
     strength * 1.3,
-    (d) => (d > 0.9 ? (1 - d) * 9 : 0.6 + 0.3 * d * d),
+    ball,
   );
   const elbow = pose(0.5 + side * (outer + random.uniform(0.06, 0.2)), glenoid + 0.5);
   stroke(dense, width, height, [head, elbow], 5.5 * u, strength * 1.1, tube);
@@ -126,7 +132,7 @@ function paintShoulder(random: Random, thorax: Thorax, side: number, strength: n
 /** Trees that leave the two hila and thin out; seen where there is air. */
 export function paintVessels(random: Random, thorax: Thorax): void {
   const { width, height, unit: u, pose, dense, lungs, patient } = thorax;
-  const layer = new Float32Array(width * height);
+  const layer = lendZeros(width * height);
   const strength = random.uniform(0.03, 0.085);
   const wander = random.uniform(0.12, 0.3);
   const step = 0.021 * Math.max(width, height);
@@ -161,14 +167,12 @@ export function paintVessels(random: Random, thorax: Thorax): void {
       walk(hilum, side > 0 ? spread : Math.PI - spread, random.uniform(1.7, 2.8) * u, 2);
     }
   }
-  const mesh = smoothNoise(random, random.uniform(2.2, 4) * u);
-  const meshAmount = random.chance(0.3) ? random.uniform(0.008, 0.024) : 0.006;
+  const mesh = new Noise(random, random.uniform(2.2, 4) * u);
+  const meshes = mesh.paint(width, height, random.chance(0.3) ? random.uniform(0.008, 0.024) : 0.006);
   const [lungA, lungB] = lungs;
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      const air = lungA[i]! | lungB[i]!;
-      if (air === 0) dense[i]! += 0.35 * Math.min(0.2, layer[i]!);
-      else dense[i]! += Math.min(0.22, layer[i]!) + meshAmount * mesh(x, y);
-    }
+  for (let i = 0; i < dense.length; i++) {
+    const line = layer[i]!;
+    if (lungA[i]! | lungB[i]!) dense[i]! += (line < 0.22 ? line : 0.22) + meshes[i]!;
+    else if (line > 0) dense[i]! += 0.35 * (line < 0.2 ? line : 0.2);
   }
 }

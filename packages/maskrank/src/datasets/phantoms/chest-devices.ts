@@ -3,7 +3,9 @@
 
 import type { Random } from '../../util/random.ts';
 import type { Thorax } from './chest.ts';
-import { type Field, fillPolygon, pathOf, stroke, tube, type Vertex } from './draw/field.ts';
+import type { Field } from './draw/field.ts';
+import { fillPolygon, pathOf, stroke, tube, type Vertex } from './draw/lines.ts';
+import { lendZeros } from './draw/scratch.ts';
 import { fillRect, writeText } from './draw/text.ts';
 
 type Device = (random: Random, thorax: Thorax) => void;
@@ -116,7 +118,7 @@ const DEVICES: Readonly<Record<string, Device>> = {
       { x: at.x + a, y: at.y + b },
       { x: at.x - a, y: at.y + b },
     ];
-    const layer = new Float32Array(width * height);
+    const layer = lendZeros(width * height);
     fillPolygon(layer, width, height, box, random.uniform(0.2, 0.7));
     for (let i = 0; i < layer.length; i++) dense[i]! += layer[i]!;
   },

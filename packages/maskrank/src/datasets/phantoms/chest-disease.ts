@@ -3,8 +3,13 @@
 
 import type { Random } from '../../util/random.ts';
 import type { Thorax } from './chest.ts';
-import { blur, clamp, ramp, smoothNoise, stroke } from './draw/field.ts';
-import { type MaskFacts, placeWords } from './language.ts';
+import { blur } from './draw/blur.ts';
+import { clamp, ramp } from './draw/field.ts';
+import { stroke, windowAround } from './draw/lines.ts';
+import { Noise } from './draw/noise.ts';
+import { lendZeros } from './draw/scratch.ts';
+import type { MaskFacts } from './facts.ts';
+import { placeWords } from './language.ts';
 
 export type DiseaseKind = 'normal' | 'opacity' | 'nodule' | 'cavity' | 'effusion' | 'cardiomegaly';
 export type Disease = {
@@ -114,23 +119,24 @@ function paintPatch(
   const a = random.uniform(...recipe.size) * side;
   const b = random.uniform(...recipe.size) * side;
   const amount = random.uniform(...recipe.amount);
-  const border = smoothNoise(random, 0.4 * Math.min(a, b) + 1.5 * u);
-  const grain = smoothNoise(random, random.uniform(2, 6) * u);
+  const border = new Noise(random, 0.4 * Math.min(a, b) + 1.5 * u);
+  const grain = new Noise(random, random.uniform(2, 6) * u);
   const grainAmount = random.uniform(0, 0.35);
   const soft = recipe.ragged > 0.5 ? random.uniform(0.3, 0.6) : random.uniform(0.12, 0.35);
   const reach = 1.9 * Math.max(a, b);
   const hole = recipe.cavity ? random.uniform(0.4, 0.65) : 0;
-  for (let y = Math.max(0, Math.floor(centre.y - reach)); y < Math.min(height, centre.y + reach); y++) {
-    for (let x = Math.max(0, Math.floor(centre.x - reach)); x < Math.min(width, centre.x + reach); x++) {
+  const { x0, x1, y0, y1 } = windowAround(centre.x, centre.y, reach, reach, width, height);
+  for (let y = y0; y < y1; y++) {
+    const v = (y - centre.y) / b;
+    for (let x = x0; x < x1; x++) {
       const i = y * width + x;
       if (inside[i] !== 1) continue;
-      const r =
-        Math.sqrt(((x - centre.x) / a) ** 2 + ((y - centre.y) / b) ** 2) +
-        recipe.ragged * 0.35 * border(x, y);
+      const w = (x - centre.x) / a;
+      const r = Math.sqrt(w * w + v * v) + recipe.ragged * 0.35 * border.at(x, y);
       if (r > 1.5) continue;
       const t =
         (1 - ramp(r, 1 - soft, 1 + soft)) * (hole > 0 ? 0.15 + 0.85 * ramp(r, hole - 0.1, hole + 0.1) : 1);
-      dense[i]! += amount * t * clamp(1 + grainAmount * grain(x, y), 0.2, 1.8);
+      dense[i]! += amount * t * clamp(1 + grainAmount * grain.at(x, y), 0.2, 1.8);
       if (r < 1) mask[i] = 1;
     }
   }
@@ -154,7 +160,7 @@ function paintFluid(random: Random, thorax: Thorax, lung: 0 | 1, fluid: Uint8Arr
   const side = lung === 0 ? -1 : 1;
   const inner = pose(0.5 + side * 0.06, level);
   const outer = pose(0.5 + side * patient.chestWidth, level - rise);
-  const veil = new Float32Array(width * height);
+  const veil = lendZeros(width * height);
   for (let x = 0; x < width; x++) {
     const t = clamp((x - inner.x) / (outer.x - inner.x), 0, 1);
     const top = inner.y + (outer.y - inner.y) * t * t * t;

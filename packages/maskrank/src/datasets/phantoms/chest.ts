@@ -2,28 +2,22 @@
 // depth grows from their rim, heart and great vessels, spine, ribs as rings seen from the front (back part, lateral
 // turn, front part), clavicles, scapulae, branching vessels, disease, devices, then film response, collimation, markers.
 // The lung mask follows the visible rim of the lungs, without heart, mediastinum, what lies below the diaphragm, and fluid.
-// Not here: scatter, beam hardening, lateral views. Bones and devices: chest-bones.ts, chest-devices.ts.
+// Not here: scatter, beam hardening, lateral views. Soft tissue, bones, disease, devices: chest-*.ts.
 
 import type { Mask } from '../../imaging/types.ts';
 import type { Random } from '../../util/random.ts';
+import { paintBody } from './chest-body.ts';
 import { paintBones, paintVessels } from './chest-bones.ts';
 import { paintDevices, paintMarkers } from './chest-devices.ts';
 import { type Disease, diseaseWords, drawDisease, paintDisease } from './chest-disease.ts';
-import {
-  blur,
-  blurWide,
-  clamp,
-  closedCurve,
-  type Field,
-  fillPolygon,
-  paintCoarse,
-  ramp,
-  smoothNoise,
-  type Vertex,
-  whiteField,
-} from './draw/field.ts';
+import { blur, blurWide } from './draw/blur.ts';
+import type { Field } from './draw/field.ts';
 import { degrade, toBytes } from './draw/finish.ts';
-import { type CaptionPart, captionsOf, factQuestions, maskFacts } from './language.ts';
+import { closedCurve, fillPolygon, type Vertex } from './draw/lines.ts';
+import { whiteField } from './draw/noise.ts';
+import { startPicture } from './draw/scratch.ts';
+import { maskFacts } from './facts.ts';
+import { type CaptionPart, captionsOf, factQuestions } from './language.ts';
 import type { PhantomFamily, PhantomImage, PhantomQuestion } from './types.ts';
 
 const IMAGE_WORDS = ['chest x-ray', 'frontal chest x-ray', 'chest radiograph'] as const;
@@ -63,7 +57,7 @@ function drawPatient(random: Random): ChestPatient {
   return {
     disease,
     chestWidth: random.uniform(0.31, 0.4),
-    bodyWidth: random.uniform(0.4, 0.5),
+    bodyWidth: random.uniform(0.41, 0.54),
     apex: random.uniform(0.08, 0.2),
     dome: random.uniform(0.62, 0.86),
     heart: disease.kind === 'cardiomegaly' ? random.uniform(1.35, 1.7) : random.uniform(0.75, 1.2),
@@ -97,6 +91,7 @@ function drawChest(patientStream: Random, random: Random, sizePx: number): Phant
   const height = aspect >= 1 ? Math.round(sizePx / aspect) : sizePx;
   const unit = Math.max(width, height) / 256;
   const pose = drawPose(random.fork('pose'), width, height);
+  startPicture(sizePx * sizePx);
 
   const shape = random.fork('shape');
   const outlines = ([-1, 1] as const).map((side) => lungOutline(shape, patient, side, pose));
@@ -208,140 +203,6 @@ function outlineHeart(random: Random, patient: ChestPatient, pose: Pose): Vertex
   ]);
 }
 
-/** Soft tissue, air in the lungs, mediastinum, abdomen, air around the body. */
-function paintBody(
-  random: Random,
-  patient: ChestPatient,
-  pose: Pose,
-  lungs: readonly [Uint8Array, Uint8Array],
-  heart: Uint8Array,
-  width: number,
-  height: number,
-): Field {
-  const u = Math.max(width, height) / 256;
-  const { bodyWidth, dome, chestWidth } = patient;
-  // Inverse of the pose, which is affine.
-  const o = pose(0, 0);
-  const ex = pose(1, 0);
-  const ey = pose(0, 1);
-  const [ax, ay, bx, by] = [ex.x - o.x, ex.y - o.y, ey.x - o.x, ey.y - o.y];
-  const det = ax * by - ay * bx;
-  const mottle = smoothNoise(random, random.uniform(14, 40) * u);
-  const mottleAmount = random.uniform(0.01, 0.04);
-  const shoulderSlope = random.uniform(0.4, 1);
-  const neckHalf = random.uniform(0.075, 0.12);
-  // The shoulders lie above the lungs: at the apices, and where the upper lungs are widest.
-  const fallAt = (out: number): number => {
-    const d = Math.max(0, out - neckHalf);
-    return 0.87 * shoulderSlope * d * Math.sqrt(d);
-  };
-  const highest = Math.min(
-    patient.apex - 0.06 - fallAt(0.55 * chestWidth),
-    patient.apex + 0.04 - fallAt(0.9 * chestWidth),
-  );
-  const shoulderTop = Math.min(highest, random.uniform(-0.02, 0.1));
-  const armpit = random.uniform(0.3, 0.75);
-  const armGap = random.chance(0.6) ? random.uniform(0, 0.1) : -0.3;
-  const waist = random.uniform(-0.06, 0.04);
-  const air = random.uniform(0, 0.06);
-  const abdomen = random.uniform(0.03, 0.22);
-  const spineHalf = random.uniform(0.035, 0.05);
-  const spine = random.uniform(0.03, 0.15);
-  const mediastinum = random.uniform(0.02, 0.12);
-  const trachea = random.uniform(0.06, 0.18);
-  const breastY = dome - random.uniform(0, 0.12);
-  const breast = patient.female ? random.uniform(0.05, 0.17) : 0;
-  const breastSize = random.uniform(0.11, 0.17);
-  const bubble = random.chance(0.75)
-    ? {
-        x: 0.5 + random.uniform(0.09, 0.22),
-        y: dome + random.uniform(0.06, 0.14),
-        a: random.uniform(0.02, 0.07),
-        b: random.uniform(0.015, 0.045),
-        level: random.chance(0.4) ? random.uniform(0, 0.6) : 2,
-        depth: random.uniform(0.06, 0.24),
-      }
-    : undefined;
-  const gas = Array.from({ length: random.chance(0.5) ? random.int(1, 6) : 0 }, () => ({
-    x: 0.5 + random.normal() * 0.2,
-    y: dome + random.uniform(0.15, 0.35),
-    r: random.uniform(0.012, 0.045),
-    depth: random.uniform(0.04, 0.2),
-  }));
-  const fatBlur = random.uniform(0.004, 0.012);
-  const body = paintCoarse(
-    width,
-    height,
-    (px, py) => {
-      const [qx, qy] = [px - o.x, py - o.y];
-      const x = (qx * by - qy * bx) / det;
-      const y = (qy * ax - qx * ay) / det;
-      const out = Math.abs(x - 0.5);
-      // Shoulders fall off to the sides; below the armpit the flank, with air before the arm.
-      const top = shoulderTop + fallAt(out) + fatBlur;
-      const flank = bodyWidth + waist * ramp(y, 0.5, 1) + 0.6 * (1 - ramp(y, armpit - 0.34, armpit)) ** 2;
-      let inside = ramp(y - top, -0.012, 0.02) * (1 - ramp(out - flank, -0.012, 0.012));
-      // The neck widens into the shoulders.
-      const neck = neckHalf + 0.4 * Math.max(0, y - 0.02);
-      inside = Math.max(inside, (1 - ramp(out, neck - 0.012, neck + 0.012)) * (1 - ramp(y, 0.2, 0.3)));
-      const arm =
-        ramp(out - flank - armGap * ramp(y, armpit - 0.3, 1), -0.01, 0.015) *
-        ramp(y, armpit - 0.35, armpit - 0.1);
-      const round = 1 - 0.45 * ramp(out, 0.25 * bodyWidth, bodyWidth * 1.05) - 0.25 * (1 - ramp(y, 0, 0.22));
-      let v = 0.62 * round + mottleAmount * mottle(px, py);
-      v += abdomen * ramp(y, dome - 0.02, dome + 0.14) * (1 - 0.6 * ramp(out, 0.2, bodyWidth));
-      v += mediastinum * (1 - ramp(out, 0.045, 0.085)) * ramp(y, 0.1, 0.3);
-      v += spine * (1 - ramp(out, spineHalf * 0.8, spineHalf * 1.25));
-      const t = 1 - ramp(Math.abs(x - 0.497), 0.012, 0.026);
-      v -= trachea * t * (1 - ramp(y, 0.36, 0.44));
-      if (breast > 0) {
-        const d = length((out - 0.2) / breastSize, (y - breastY) / (breastSize * 1.15));
-        v += breast * (1 - ramp(d, 0.5, 1.05)) * ramp(y, breastY - 0.15, breastY + 0.06);
-      }
-      if (bubble) {
-        const d = length((x - bubble.x) / bubble.a, (y - bubble.y) / bubble.b);
-        if (y < bubble.y + bubble.level * bubble.b) v -= bubble.depth * (1 - ramp(d, 0.85, 1.05));
-      }
-      for (const g of gas) v -= g.depth * (1 - ramp(length(x - g.x, y - g.y) / g.r, 0.7, 1.1));
-      const limb = arm * (1 - ramp(out - flank - armGap, 0.13, 0.16)) * 0.42;
-      return air + inside * v + (1 - inside) * limb;
-    },
-    3,
-  );
-
-  // Air: deepest in the middle of a lung, less behind the heart and near the rim.
-  const depth = random.uniform(0.18, 0.42);
-  const rimSoft = random.uniform(0.5, 1.4) * u;
-  const both = new Float32Array(width * height);
-  const [lungA, lungB] = lungs;
-  for (let i = 0; i < both.length; i++) both[i] = lungA[i]! | lungB[i]!;
-  const sharp = blur(both, width, height, rimSoft);
-  const wide = blurWide(both, width, height, 0.055 * width, 0.05 * height);
-  const heartSoft = blur(new Float32Array(heart), width, height, random.uniform(0.6, 1.6) * u, undefined, 1);
-  const heartDense = random.uniform(0.03, 0.13);
-  const marble = smoothNoise(random, random.uniform(3, 8) * u);
-  const marbleAmount = random.uniform(0.004, 0.018);
-  const upper = random.uniform(-0.15, 0.25);
-  const rim = random.uniform(0.45, 0.85);
-  for (let y = 0, i = 0; y < height; y++) {
-    const fall = 1 - upper * (y / height);
-    for (let x = 0; x < width; x++, i++) {
-      const t = sharp[i]!;
-      if (t > 0)
-        body[i]! -= t * (depth * fall * (rim + (1 - rim) * wide[i]! * 1.15) + marbleAmount * marble(x, y));
-      body[i]! += heartDense * heartSoft[i]!;
-    }
-  }
-  // The chest wall beside the lungs is seen on edge.
-  const wall = random.uniform(0, 0.12);
-  for (let i = 0; i < body.length; i++)
-    body[i]! += wall * wide[i]! * (1 - sharp[i]!) * (1 - clamp(chestWidth, 0, 1));
-  return body;
-}
-
-/** Much quicker than Math.hypot, which guards against overflow. */
-const length = (x: number, y: number): number => Math.sqrt(x * x + y * y);
-
 /** Film response, local contrast, grain, collimation. */
 function expose(random: Random, dense: Field, width: number, height: number): Field {
   const u = Math.max(width, height) / 256;
@@ -349,11 +210,11 @@ function expose(random: Random, dense: Field, width: number, height: number): Fi
   const local = random.uniform(0, 1.3);
   const far = blurWide(soft, width, height, random.uniform(8, 22) * u);
   const black = random.uniform(-0.02, 0.1);
-  const white = random.uniform(0.78, 1.05);
+  const white = random.uniform(0.84, 1.2);
   const gamma = random.uniform(0.5, 1.15);
   const knee = random.uniform(0, 0.8);
   const lift = random.uniform(0, 0.08);
-  const grain = random.uniform(0.003, 0.028);
+  const grain = random.uniform(0.003, 0.022);
   const noise = whiteField(random, width, height);
   const noiseSoft = random.chance(0.6) ? blur(noise, width, height, 0.5 * u) : noise;
   const negative = random.chance(0.02);
@@ -366,18 +227,21 @@ function expose(random: Random, dense: Field, width: number, height: number): Fi
   });
   const frame = random.chance(0.3) ? Array.from({ length: 4 }, () => random.uniform(-0.03, 0.05)) : undefined;
   const frameValue = random.chance(0.8) ? random.uniform(0, 0.05) : random.uniform(0.9, 1);
-  const scale = 1 / (white - black);
+  const scale = 1024 / (white - black);
+  const bent = (1024 * shade) / width;
   for (let y = 0, i = 0; y < height; y++) {
-    const outY = frame !== undefined && (y < frame[0]! * height || y >= (1 - frame[1]!) * height);
     for (let x = 0; x < width; x++, i++) {
-      if (outY || (frame && (x < frame[2]! * width || x >= (1 - frame[3]!) * width))) {
-        soft[i] = frameValue;
-        continue;
-      }
-      const d = soft[i]! + local * (soft[i]! - far[i]!);
-      const v = (d - black) * scale + shade * (x / width - 0.5);
-      const k = v <= 0 ? 0 : v >= 1 ? 1024 : (v * 1024) | 0;
-      soft[i] = table[k]! + grain * noiseSoft[i]!;
+      const near = soft[i]!;
+      const k = (near + local * (near - far[i]!) - black) * scale + bent * (x - 0.5 * width);
+      soft[i] = table[k <= 0 ? 0 : k >= 1024 ? 1024 : k | 0]! + grain * noiseSoft[i]!;
+    }
+  }
+  if (frame !== undefined) {
+    const [top, bottom, left, right] = frame as [number, number, number, number];
+    for (let y = 0, i = 0; y < height; y++) {
+      const out = y < top * height || y >= (1 - bottom) * height;
+      for (let x = 0; x < width; x++, i++)
+        if (out || x < left * width || x >= (1 - right) * width) soft[i] = frameValue;
     }
   }
   return soft;

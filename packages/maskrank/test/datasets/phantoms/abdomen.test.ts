@@ -6,7 +6,7 @@ import { ABDOMEN_CLASSES, ORGAN } from '../../../src/datasets/phantoms/abdomen/c
 import { abdomen, makeAbdomenFamily, windowed } from '../../../src/datasets/phantoms/abdomen/family.ts';
 import { drawSlice } from '../../../src/datasets/phantoms/abdomen/slice.ts';
 import { drawVolume } from '../../../src/datasets/phantoms/abdomen/volume.ts';
-import { maskFacts } from '../../../src/datasets/phantoms/language.ts';
+import { maskFacts } from '../../../src/datasets/phantoms/facts.ts';
 import { Random } from '../../../src/util/random.ts';
 
 const SIZE = 96;

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { breastPhantoms } from '../../../src/datasets/phantoms/breast.ts';
 import { chestPhantoms } from '../../../src/datasets/phantoms/chest.ts';
 import { drawPhantom } from '../../../src/datasets/phantoms/dataset.ts';
-import { maskFacts, placeWords } from '../../../src/datasets/phantoms/language.ts';
+import { maskFacts } from '../../../src/datasets/phantoms/facts.ts';
+import { placeWords } from '../../../src/datasets/phantoms/language.ts';
 import type { PhantomFamily, PhantomImage } from '../../../src/datasets/phantoms/types.ts';
 import { labelComponents } from '../../../src/imaging/components.ts';
 

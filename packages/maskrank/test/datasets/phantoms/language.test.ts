@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { captionsOf, factQuestions, maskFacts, RULES } from '../../../src/datasets/phantoms/language.ts';
+import { maskFacts, RULES } from '../../../src/datasets/phantoms/facts.ts';
+import { captionsOf, factQuestions } from '../../../src/datasets/phantoms/language.ts';
+import { byArea, labelComponents } from '../../../src/imaging/components.ts';
 import type { Mask } from '../../../src/imaging/types.ts';
 import { Random } from '../../../src/util/random.ts';
 
@@ -16,6 +18,44 @@ const mirror = ({ width, height, data }: Mask): Mask => ({
   width,
   height,
   data: data.map((_, i) => data[i - (i % width) + width - 1 - (i % width)]!),
+});
+
+describe('facts computed on runs', () => {
+  it('are those of the components', () => {
+    const masks = fc
+      .record({
+        width: fc.integer({ min: 1, max: 24 }),
+        height: fc.integer({ min: 1, max: 24 }),
+        seed: fc.integer(),
+      })
+      .map(({ width, height, seed }): Mask => {
+        const random = new Random(seed);
+        const share = random.next();
+        const data = Uint8Array.from({ length: width * height }, () => (random.chance(share) ? 1 : 0));
+        return { width, height, data };
+      });
+    fc.assert(
+      fc.property(masks, (mask) => {
+        const facts = maskFacts(mask);
+        const ordered = byArea(labelComponents(mask).components);
+        if (ordered.length === 0) {
+          expect(facts).toBeUndefined();
+          return;
+        }
+        const kept = ordered.filter(({ areaPx }) => areaPx >= RULES.speck * ordered[0]!.areaPx);
+        const total = kept.reduce((sum, { areaPx }) => sum + areaPx, 0);
+        const x = kept.reduce((sum, c) => sum + c.centroid.x * c.areaPx, 0) / total;
+        const y = kept.reduce((sum, c) => sum + c.centroid.y * c.areaPx, 0) / total;
+        expect(facts!.components).toBe(kept.length);
+        expect(facts!.centroid.x).toBeCloseTo((x + 0.5) / mask.width, 9);
+        expect(facts!.centroid.y).toBeCloseTo((y + 0.5) / mask.height, 9);
+        expect(facts!.area * mask.data.length).toBeCloseTo(
+          mask.data.reduce((sum, v) => sum + v, 0),
+          9,
+        );
+      }),
+    );
+  });
 });
 
 describe('maskFacts', () => {

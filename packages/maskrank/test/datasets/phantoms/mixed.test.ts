@@ -1,7 +1,7 @@
 // Mixed phantoms: every kind comes up, masks are exact and apart, words follow the masks, equal seeds give equal bytes.
 
 import { describe, expect, it } from 'vitest';
-import { maskFacts } from '../../../src/datasets/phantoms/language.ts';
+import { maskFacts } from '../../../src/datasets/phantoms/facts.ts';
 import { MIXED_CLASSES, mixed } from '../../../src/datasets/phantoms/mixed/family.ts';
 import { OUTLINES, type ShapeKind } from '../../../src/datasets/phantoms/mixed/outlines.ts';
 import { labelComponents } from '../../../src/imaging/components.ts';

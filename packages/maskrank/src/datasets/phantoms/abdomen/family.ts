@@ -4,7 +4,8 @@
 
 import type { Mask } from '../../../imaging/types.ts';
 import type { Random } from '../../../util/random.ts';
-import { type CaptionPart, captionsOf, factQuestions, maskFacts } from '../language.ts';
+import { maskFacts } from '../facts.ts';
+import { type CaptionPart, captionsOf, factQuestions } from '../language.ts';
 import type { PhantomFamily, PhantomImage, PhantomQuestion } from '../types.ts';
 import { type Anatomy, makeAnatomy } from './anatomy.ts';
 import { ABDOMEN_CLASSES, ORGAN } from './classes.ts';
@@ -124,17 +125,21 @@ function nameOf(classId: number, sex: 'male' | 'female'): string {
 
 /** One mask for each organ that the slice cuts, by ascending id. */
 function masksOf({ labels, sizePx }: AbdomenSlice): Map<number, Mask> {
-  const found = new Map<number, Uint8Array>();
+  const found: (Uint8Array | undefined)[] = [];
   for (let p = 0; p < labels.length; p++) {
     const id = labels[p]!;
     if (id === 0) continue;
-    let data = found.get(id);
+    let data = found[id];
     if (data === undefined) {
       data = new Uint8Array(labels.length);
-      found.set(id, data);
+      found[id] = data;
     }
     data[p] = 1;
   }
-  const ids = [...found.keys()].sort((a, b) => a - b);
-  return new Map(ids.map((id) => [id, { width: sizePx, height: sizePx, data: found.get(id)! }]));
+  const masks = new Map<number, Mask>();
+  for (const { id } of ABDOMEN_CLASSES) {
+    const data = found[id];
+    if (data !== undefined) masks.set(id, { width: sizePx, height: sizePx, data });
+  }
+  return masks;
 }

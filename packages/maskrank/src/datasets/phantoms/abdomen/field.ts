@@ -30,40 +30,52 @@ export function waves(
   };
 }
 
+/** Lattice points along an axis before value noise repeats. */
+const LATTICE = 32;
+const WRAP = LATTICE - 1;
+/** Values in [-1, 1) by integer hash, the same on every machine; each noise starts elsewhere in them. */
+const VALUES = Float32Array.from({ length: LATTICE ** 3 }, (_, i) => {
+  let h = Math.imul(i + 1, 0x9e3779b1) | 0;
+  h = Math.imul(h ^ (h >>> 15), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) / 2147483648;
+});
+
 /** Value noise in [-1, 1] with one lattice point every `cellMm` (trilinear, smoothed). */
 export function valueNoise(seed: number, cellMm: number): Field {
   const inverse = 1 / cellMm;
+  // Far enough from 0 that truncation is floor.
+  const u0 = (seed & WRAP) + 1024;
+  const v0 = ((seed >>> 5) & WRAP) + 1024;
+  const w0 = ((seed >>> 10) & WRAP) + 1024;
   return (x, y, z) => {
-    const u = x * inverse;
-    const v = y * inverse;
-    const w = z * inverse;
-    const i = Math.floor(u);
-    const j = Math.floor(v);
-    const k = Math.floor(w);
+    const u = x * inverse + u0;
+    const v = y * inverse + v0;
+    const w = z * inverse + w0;
+    const i = u | 0;
+    const j = v | 0;
+    const k = w | 0;
     const a = ease(u - i);
     const b = ease(v - j);
-    const c = ease(w - k);
+    const i0 = i & WRAP;
+    const i1 = (i + 1) & WRAP;
+    const j0 = (j & WRAP) * LATTICE;
+    const j1 = ((j + 1) & WRAP) * LATTICE;
+    const k0 = (k & WRAP) * LATTICE * LATTICE;
+    const k1 = ((k + 1) & WRAP) * LATTICE * LATTICE;
     const near = mix(
-      mix(at(seed, i, j, k), at(seed, i + 1, j, k), a),
-      mix(at(seed, i, j + 1, k), at(seed, i + 1, j + 1, k), a),
+      mix(VALUES[k0 + j0 + i0]!, VALUES[k0 + j0 + i1]!, a),
+      mix(VALUES[k0 + j1 + i0]!, VALUES[k0 + j1 + i1]!, a),
       b,
     );
     const far = mix(
-      mix(at(seed, i, j, k + 1), at(seed, i + 1, j, k + 1), a),
-      mix(at(seed, i, j + 1, k + 1), at(seed, i + 1, j + 1, k + 1), a),
+      mix(VALUES[k1 + j0 + i0]!, VALUES[k1 + j0 + i1]!, a),
+      mix(VALUES[k1 + j1 + i0]!, VALUES[k1 + j1 + i1]!, a),
       b,
     );
-    return mix(near, far, c);
+    return mix(near, far, ease(w - k));
   };
 }
 
 const mix = (a: number, b: number, t: number): number => a + (b - a) * t;
 const ease = (t: number): number => t * t * (3 - 2 * t);
-
-/** A lattice point's value in [-1, 1): integer hash, the same on every machine. */
-function at(seed: number, i: number, j: number, k: number): number {
-  let h = (Math.imul(i, 0x27d4eb2d) ^ Math.imul(j, 0x165667b1) ^ Math.imul(k, 0x9e3779b1) ^ seed) | 0;
-  h = Math.imul(h ^ (h >>> 15), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) / 2147483648;
-}

@@ -7,13 +7,22 @@ import { valueNoise } from './field.ts';
 import type { Patient } from './patient.ts';
 import { PLAIN_HU } from './phases.ts';
 
-/** What is known of one point; one object is filled again and again. */
-export type TrunkPoint = {
-  hu: number;
+/** What varies slowly about one point: it is computed on a lattice and blended between. */
+export type TrunkOutline = {
   /** Distance to the wall of the cavity of chest, belly and pelvis, mm, negative inside. */
   cavityMm: number;
   /** Height above the diaphragm, mm: positive in the chest. */
   chestMm: number;
+  /** Thickness of the wall without and with the fat over it, mm. */
+  wallMm: number;
+  skinMm: number;
+  /** Cosine of the direction from the middle: -1 the front, 1 the back. */
+  back: number;
+};
+
+/** What stands at one point; one object is filled again and again. */
+export type TrunkPoint = {
+  hu: number;
   /** Inside the skin. */
   body: boolean;
   /** Gives way to organs (0: fat, lung), not to the fat around them (1: muscle), or to no organ at all (2: bone). */
@@ -21,8 +30,14 @@ export type TrunkPoint = {
 };
 
 export type Trunk = {
-  readonly at: (x: number, y: number, z: number, out: TrunkPoint) => void;
+  readonly outline: (x: number, y: number, z: number, out: TrunkOutline) => void;
+  readonly tissue: (x: number, y: number, z: number, at: TrunkOutline, out: TrunkPoint) => void;
 };
+
+/** Beyond this distance from the middle line to the sides, or in front of it, stand neither spine nor psoas, mm. */
+export const AXIS_MM = { side: 85, front: -50 } as const;
+/** Below this height there is only fat between the organs away from that axis, mm. */
+export const CHEST_FROM_MM = 5;
 
 const VERTEBRA_MM = 35;
 const RIB_SPACING_MM = 27;
@@ -51,38 +66,25 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
         : 124 - 44 * smooth(-100, -215, z));
   const halfDepth = (z: number) => deep * (z > 0 ? 84 : z > -150 ? 84 : 84 + 4 * smooth(-150, -230, z));
 
-  const at: Trunk['at'] = (x, y, z, out) => {
+  const outline: Trunk['outline'] = (x, y, z, out) => {
     const u = x / halfWidth(z);
     const v = (y + 40) / halfDepth(z);
     const uu = u * u;
     const vv = v * v;
     const sum = uu + vv;
+    out.chestMm = z > CHEST_FROM_MM ? aboveDiaphragm(x, y, z) : -100;
     if (sum > 9) {
       // Far outside; the distance need not be exact.
       out.cavityMm = MOST_WALL_MM;
-      out.chestMm = -100;
-      out.firm = 1;
-      out.body = false;
-      out.hu = PLAIN_HU.air;
+      out.wallMm = 0;
+      out.skinMm = 0;
+      out.back = v < 0 ? -0.7 : 0.7;
       return;
     }
     // Squircle of Fong (2014): between an ellipse and a rectangle.
     const k = Math.sqrt((sum + Math.sqrt(Math.max(0, sum * sum - 0.75 * uu * vv))) / 2) * 1.0001 + 1e-6;
     const radius = Math.sqrt(x * x + (y + 40) * (y + 40));
-    const d = radius * (1 - 1 / k);
-    out.cavityMm = d;
-    out.chestMm = -100;
-    out.firm = d > 0 ? 1 : 0;
-    out.body = d < MOST_WALL_MM;
-    if (d <= 0) {
-      inside(x, y, z, out);
-      if (y > -40) spine(x, y, z, out);
-      return;
-    }
-    if (!out.body) {
-      out.hu = PLAIN_HU.air;
-      return;
-    }
+    out.cavityMm = radius * (1 - 1 / k);
     const back = v / k;
     const pelvic = smooth(-90, -170, z);
     const wall =
@@ -99,17 +101,25 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
           0.4 * pelvic * bulge) -
       0.3 * fatMm * smooth(20, 90, z) +
       1.5;
+    out.back = back;
+    out.wallMm = wall;
     // The furrow over the spinous processes.
-    const skin = wall + fat - 5 * Math.exp(-(x * x) / 220) * smooth(0.5, 0.9, back);
-    out.body = d < skin + 2;
+    out.skinMm = wall + fat - (back > 0.5 ? 5 * Math.exp(-(x * x) / 220) * smooth(0.5, 0.9, back) : 0);
+  };
+
+  const tissue: Trunk['tissue'] = (x, y, z, at, out) => {
+    const d = at.cavityMm;
+    out.body = d < at.skinMm + 2;
+    out.firm = d > 0 ? 1 : 0;
     if (!out.body) {
       out.hu = PLAIN_HU.air;
       return;
     }
-    if (d > skin) out.hu = PLAIN_HU.skin;
-    else if (d > wall) out.hu = PLAIN_HU.fat;
-    else out.hu = wallHu(x, y, z, d, wall, back, pelvic);
-    spine(x, y, z, out);
+    if (d <= 0) inside(x, y, z, at, out);
+    else if (d > at.skinMm) out.hu = PLAIN_HU.skin;
+    else if (d > at.wallMm) out.hu = PLAIN_HU.fat;
+    else out.hu = wallHu(x, y, z, d, at.wallMm, at.back, smooth(-90, -170, z));
+    if (y > -40) spine(x, y, z, out);
   };
 
   function wallHu(
@@ -163,11 +173,11 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     return e > 0.42 ? PLAIN_HU.cortical : 190;
   }
 
-  function inside(x: number, y: number, z: number, out: TrunkPoint): void {
+  function inside(x: number, y: number, z: number, at: TrunkOutline, out: TrunkPoint): void {
     out.hu = PLAIN_HU.fat;
-    if (out.cavityMm > -2.2 && z < 60) out.hu = hu.muscle - 12; // peritoneum and transversalis
-    if (z > 5) chest(x, y, z, out);
-    if (z < 70 && y > -50 && x > -85 && x < 85) {
+    if (at.cavityMm > -2.2 && z < 60) out.hu = hu.muscle - 12; // peritoneum and transversalis
+    if (z > CHEST_FROM_MM) chest(x, y, z, at.chestMm, out);
+    if (z < 70 && y > AXIS_MM.front && x > -AXIS_MM.side && x < AXIS_MM.side) {
       // Psoas, and the crura of the diaphragm on both sides of the aorta.
       const px = Math.abs(x) - 37 - 0.06 * Math.max(0, -z) + (z < -170 ? 0.12 * (z + 170) : 0);
       const size = 17 * smooth(35, -70, z) + 3;
@@ -178,12 +188,15 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     }
   }
 
-  /** Lungs over the domes of the diaphragm, and the mediastinum between them. */
-  function chest(x: number, y: number, z: number, out: TrunkPoint): void {
+  /** Height over the domes of the diaphragm, mm. */
+  function aboveDiaphragm(x: number, y: number, z: number): number {
     const lobe = x < 0 ? domeMm.right : domeMm.left;
     const spread = sq((Math.abs(x) - 66) / 92) + sq((y + 42) / (y > -42 ? 92 : 100));
-    const above = z - (lobe - 98 * spread - (y > 0 ? 0.35 * y : 0));
-    out.chestMm = above;
+    return z - (lobe - 98 * spread - (y > 0 ? 0.35 * y : 0));
+  }
+
+  /** Lungs over the domes of the diaphragm, and the mediastinum between them. */
+  function chest(x: number, y: number, z: number, above: number, out: TrunkPoint): void {
     if (above > 0 && z > 25) {
       const mediastinum = Math.abs(x - 6) < 26 && y > -48;
       const front = sq((x - 12) / 42) + sq((y + 118) / 24) < 1;
@@ -226,13 +239,13 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     }
   }
 
-  return { at };
+  return { outline, tissue };
 }
 
 /** 0 at `from`, 1 at `to`, smooth between; `from` may be the larger. */
 export function smooth(from: number, to: number, x: number): number {
-  const t = Math.min(1, Math.max(0, (x - from) / (to - from)));
-  return t * t * (3 - 2 * t);
+  const t = (x - from) / (to - from);
+  return t <= 0 ? 0 : t >= 1 ? 1 : t * t * (3 - 2 * t);
 }
 
 function firm(out: TrunkPoint, hu: number, firmness: 1 | 2): void {

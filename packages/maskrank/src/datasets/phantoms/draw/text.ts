@@ -1,7 +1,8 @@
 // Letters, crosses and dotted lines that scanners burn into pictures, on a 3x5 grid. W, H width and height in pixels.
 // Not here: what is written where.
 
-import { clamp, type Field, type Vertex } from './field.ts';
+import { clamp, type Field } from './field.ts';
+import type { Vertex } from './lines.ts';
 
 /** Rows of a glyph from the top, three bits each. */
 const GLYPHS: Readonly<Record<string, readonly number[]>> = {

@@ -3,17 +3,12 @@
 // n: pixels a side. Not here: outlines (outlines.ts).
 
 import type { Random } from '../../../util/random.ts';
-import {
-  blur,
-  clamp,
-  type Field,
-  logUniform,
-  paintCoarse,
-  smoothNoise,
-  stroke,
-  type Vertex,
-  whiteField,
-} from '../draw/field.ts';
+import { blur } from '../draw/blur.ts';
+import { clamp, type Field, logUniform } from '../draw/field.ts';
+import { enlarge } from '../draw/finish.ts';
+import { stroke, type Vertex } from '../draw/lines.ts';
+import { Noise, whiteField } from '../draw/noise.ts';
+import { lend } from '../draw/scratch.ts';
 
 /** How a shape differs from what is around it. */
 export type Look = 'mean' | 'texture' | 'edge' | 'mean and texture' | 'shading';
@@ -22,15 +17,14 @@ export const LOOKS: readonly Look[] = ['mean', 'mean', 'texture', 'edge', 'mean 
 /** A ground of one to three noise layers: from clouds to fine grain. */
 export function ground(random: Random, n: number): Field {
   const base = random.uniform(0.2, 0.8);
-  const out = new Float32Array(n * n).fill(base);
+  const out = lend(n * n).fill(base);
   const layers = random.int(1, 4);
   for (let k = 0; k < layers; k++) {
     const grain = logUniform(random, 0.008, 0.25) * n;
     const lengthened = random.chance(0.3) ? random.uniform(1.5, 5) : 1;
-    const noise = smoothNoise(random, grain * lengthened, grain, random.uniform(0, Math.PI));
-    const amount = random.uniform(0.015, 0.1);
-    const layer = paintCoarse(n, n, noise, grain > 6 ? 3 : 2);
-    for (let i = 0; i < out.length; i++) out[i]! += amount * layer[i]!;
+    const noise = new Noise(random, grain * lengthened, grain, random.uniform(0, Math.PI));
+    const layer = noise.paint(n, n, random.uniform(0.015, 0.1));
+    for (let i = 0; i < out.length; i++) out[i]! += layer[i]!;
   }
   return out;
 }
@@ -71,15 +65,15 @@ export function paintShape(field: Field, mask: Uint8Array, look: Look, random: R
   const sign = random.chance(0.5) ? 1 : -1;
   const delta = sign * random.uniform(0.1, 0.4);
   const grain = logUniform(random, 0.006, 0.05) * n;
-  const noise = smoothNoise(random, grain, grain * random.uniform(0.4, 1), random.uniform(0, Math.PI));
+  const noise = new Noise(random, grain, grain * random.uniform(0.4, 1), random.uniform(0, Math.PI));
   const texture = random.uniform(0.06, 0.16);
   const angle = random.uniform(0, 2 * Math.PI);
   const [gx, gy] = [Math.cos(angle) / n, Math.sin(angle) / n];
   // Only the window that the shape's soft edge reaches is touched.
   const { x0, y0, x1, y1 } = windowOf(mask, n, Math.ceil(4 * soft) + 2);
   const [width, height] = [x1 - x0, y1 - y0];
-  const cover = new Float32Array(width * height);
-  const around = new Float32Array(width * height);
+  const cover = lend(width * height);
+  const around = lend(width * height);
   for (let y = 0, c = 0; y < height; y++) {
     for (let x = 0, i = (y + y0) * n + x0; x < width; x++, i++, c++) {
       cover[c] = mask[i]!;
@@ -95,9 +89,9 @@ export function paintShape(field: Field, mask: Uint8Array, look: Look, random: R
       if (a <= 0.002) continue;
       const here = field[i]!;
       if (look === 'mean') field[i] = here + a * delta;
-      else if (look === 'texture') field[i] = here + a * (flat[c]! + 1.4 * texture * noise(x, y) - here);
+      else if (look === 'texture') field[i] = here + a * (flat[c]! + 1.4 * texture * noise.at(x, y) - here);
       else if (look === 'edge') field[i] = here + 4 * a * (1 - a) * delta * 1.3;
-      else if (look === 'mean and texture') field[i] = here + a * (delta + texture * noise(x, y));
+      else if (look === 'mean and texture') field[i] = here + a * (delta + texture * noise.at(x, y));
       else field[i] = here + a * (delta + 0.9 * ((x - n / 2) * gx + (y - n / 2) * gy));
     }
   }
@@ -132,10 +126,10 @@ const ARTEFACTS: readonly Artefact[] = [
   {
     chance: 0.5, // bias field
     apply: (field, random, n) => {
-      const noise = smoothNoise(random, n * random.uniform(0.25, 0.6));
-      const amount = random.uniform(0.05, 0.3);
-      const bias = paintCoarse(n, n, noise, 8);
-      return field.map((v, i) => v * Math.max(0.2, 1 + amount * bias[i]!));
+      const noise = new Noise(random, n * random.uniform(0.25, 0.6));
+      const bias = noise.paint(n, n, random.uniform(0.05, 0.3));
+      for (let i = 0; i < field.length; i++) field[i]! *= Math.max(0.2, 1 + bias[i]!);
+      return field;
     },
   },
   {
@@ -153,28 +147,22 @@ const ARTEFACTS: readonly Artefact[] = [
     chance: 0.4, // speckle: multiplicative, with the grain of a beam
     apply: (field, random, n) => {
       const scale = n / 256;
-      const speckle = blur(
-        whiteField(random, n, n),
-        n,
-        n,
-        random.uniform(0.5, 1.6) * scale,
-        random.uniform(0.4, 1) * scale,
-      );
+      const white = whiteField(random, n, n);
+      const [across, along] = [random.uniform(0.5, 1.6) * scale, random.uniform(0.4, 1) * scale];
+      const speckle = blur(white, n, n, across, along, 1);
       const amount = random.uniform(0.08, 0.28) * (1 + scale);
-      return field.map((v, i) => v * Math.max(0, 1 + amount * speckle[i]!));
+      for (let i = 0; i < field.length; i++) field[i]! *= Math.max(0, 1 + amount * speckle[i]!);
+      return field;
     },
   },
   {
     chance: 0.25, // streaks
     apply: (field, random, n) => {
-      const streaks = smoothNoise(
-        random,
-        n * 0.5,
-        n * random.uniform(0.005, 0.02),
-        random.uniform(0, Math.PI),
-      );
-      const amount = random.uniform(0.01, 0.06);
-      return field.map((v, i) => v + amount * streaks(i % n, (i / n) | 0));
+      const grain = n * random.uniform(0.005, 0.02);
+      const streaks = new Noise(random, n * 0.5, grain, random.uniform(0, Math.PI));
+      const layer = streaks.paint(n, n, random.uniform(0.01, 0.06));
+      for (let i = 0; i < field.length; i++) field[i]! += layer[i]!;
+      return field;
     },
   },
   {
@@ -182,53 +170,41 @@ const ARTEFACTS: readonly Artefact[] = [
     apply: (field, random, n) => {
       const white = whiteField(random, n, n);
       const amount = random.uniform(0.005, 0.05);
-      return field.map((v, i) => v + amount * white[i]!);
+      for (let i = 0; i < field.length; i++) field[i]! += amount * white[i]!;
+      return field;
     },
   },
 ];
 
+/** Changes `field`. */
 export function scan(field: Field, random: Random, n: number): Uint8Array {
   let out = field;
   for (const { chance, apply } of ARTEFACTS) if (random.chance(chance)) out = apply(out, random, n);
   return display(out, random);
 }
 
-/** Means of cells of `cell` pixels, shown as such or blended between. */
+/** Means of cells of `cell` pixels, blended between. */
 function coarse(field: Field, n: number, cell: number): Field {
   const m = Math.max(8, Math.round(n / cell));
-  const sums = new Float32Array(m * m);
-  const counts = new Float32Array(m * m);
+  const sums = lend(m * m).fill(0);
+  const counts = new Int32Array(m);
+  const cells = Int32Array.from({ length: n }, (_, x) => Math.floor((x * m) / n));
+  for (const c of cells) counts[c]!++;
   for (let y = 0, i = 0; y < n; y++) {
-    const row = Math.floor((y * m) / n) * m;
-    for (let x = 0; x < n; x++, i++) {
-      const at = row + Math.floor((x * m) / n);
-      sums[at]! += field[i]!;
-      counts[at]! += 1;
-    }
+    const row = cells[y]! * m;
+    for (let x = 0; x < n; x++, i++) sums[row + cells[x]!]! += field[i]!;
   }
-  const means = sums.map((s, i) => s / counts[i]!);
-  const out = new Float32Array(n * n);
-  for (let y = 0, i = 0; y < n; y++) {
-    const v = clamp(((y + 0.5) * m) / n - 0.5, 0, m - 1);
-    const j = Math.min(m - 2, Math.floor(v));
-    for (let x = 0; x < n; x++, i++) {
-      const u = clamp(((x + 0.5) * m) / n - 0.5, 0, m - 1);
-      const k = Math.min(m - 2, Math.floor(u));
-      const at = j * m + k;
-      const top = means[at]! + (u - k) * (means[at + 1]! - means[at]!);
-      const bottom = means[at + m]! + (u - k) * (means[at + m + 1]! - means[at + m]!);
-      out[i] = top + (v - j) * (bottom - top);
-    }
-  }
-  return out;
+  for (let r = 0, i = 0; r < m; r++) for (let c = 0; c < m; c++, i++) sums[i]! /= counts[r]! * counts[c]!;
+  return enlarge(sums, m, m, n, n, n / m);
 }
 
 /** A random window over the range of brightness, gamma, and sometimes the negative. */
 function display(field: Field, random: Random): Uint8Array {
   let [low, high] = [Infinity, -Infinity];
   for (let i = 0; i < field.length; i += 7) {
-    low = Math.min(low, field[i]!);
-    high = Math.max(high, field[i]!);
+    const v = field[i]!;
+    if (v < low) low = v;
+    if (v > high) high = v;
   }
   const range = Math.max(1e-6, high - low);
   const [cutLow, cutHigh] = [random.uniform(0, 0.12), random.uniform(0, 0.12)];
@@ -243,8 +219,8 @@ function display(field: Field, random: Random): Uint8Array {
   const start = low + range * cutLow;
   const out = new Uint8Array(field.length);
   for (let i = 0; i < out.length; i++) {
-    const k = Math.round((field[i]! - start) * scale);
-    out[i] = table[k < 0 ? 0 : k > 1023 ? 1023 : k]!;
+    const k = (field[i]! - start) * scale + 0.5;
+    out[i] = table[k <= 0 ? 0 : k >= 1023 ? 1023 : k | 0]!;
   }
   return out;
 }

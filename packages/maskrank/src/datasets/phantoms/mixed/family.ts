@@ -5,7 +5,9 @@
 import type { Mask } from '../../../imaging/types.ts';
 import type { Random } from '../../../util/random.ts';
 import type { DatasetClass } from '../../schema.ts';
-import { type CaptionPart, captionsOf, factQuestions, maskFacts } from '../language.ts';
+import { startPicture } from '../draw/scratch.ts';
+import { maskFacts } from '../facts.ts';
+import { type CaptionPart, captionsOf, factQuestions } from '../language.ts';
 import type { PhantomFamily, PhantomImage, PhantomQuestion } from '../types.ts';
 import { distract, ground, LOOKS, paintShape, scan } from './appearance.ts';
 import { OUTLINES, type ShapeKind } from './outlines.ts';
@@ -49,6 +51,7 @@ export const mixed: PhantomFamily = {
 /** The patient has no part in it but to make the stream its own. */
 function drawMixed(patient: Random, picture: Random, n: number): PhantomImage {
   const random = picture.fork(`mixed ${patient.fork('mixed').getState().join(' ')}`);
+  startPicture(n * n);
   const field = ground(random.fork('ground'), n);
   distract(field, random.fork('distractors'), n);
   const shapes = random.fork('shapes');

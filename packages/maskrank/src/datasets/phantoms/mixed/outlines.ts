@@ -2,7 +2,7 @@
 // shares of the image. Not here: how they look (appearance.ts).
 
 import type { Random } from '../../../util/random.ts';
-import { closedCurve, fillPolygon, type Vertex } from '../draw/field.ts';
+import { closedCurve, fillPolygon, type Vertex } from '../draw/lines.ts';
 
 /** Writes 1 where the shape is; `out` holds n * n zeros. */
 export type Outline = (out: Uint8Array, n: number, random: Random) => void;
