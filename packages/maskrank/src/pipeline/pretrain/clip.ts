@@ -22,6 +22,7 @@ import {
 import { headerToMetadata } from '../../run/header.ts';
 import { safePoint } from '../../run/interrupt.ts';
 import type { FactImage } from '../../training/contrastive/batch.ts';
+import { readCaptions, withCaptions } from '../../training/contrastive/captions.ts';
 import { type ClassMaps, classMapsOf } from '../../training/contrastive/class-maps.ts';
 import { factsOf, type ImageFacts } from '../../training/contrastive/facts.ts';
 import { areaUnderRoc } from '../../training/contrastive/judge.ts';
@@ -70,6 +71,7 @@ export function pretrainClipJob(request: PretrainClipRequest): Promise<PretrainC
     model.to(resolveDevice(config) as 'cuda');
     const batch = {
       textsPerImage: settings.textsPerImage,
+      captions: settings.captions,
       hidden: settings.hidden,
       crops: settings.crops,
       reveals: settings.reveals,
@@ -106,6 +108,14 @@ function checkVocabulary(tokenizer: WordPiece, { config }: Clip): void {
   );
 }
 
+/** Lets facts tell what the dataset's captions say of the cases. */
+function addCaptions(facts: Map<string, ImageFacts | undefined>, { dir, dataset }: OpenDataset): void {
+  for (const [id, language] of readCaptions(dir)) {
+    const known = facts.get(id);
+    if (known !== undefined) facts.set(id, withCaptions(known, language, dataset.classes));
+  }
+}
+
 /** Images of which windows are shown are kept that much larger than the network's input. */
 const FINER = 1.25;
 
@@ -130,6 +140,7 @@ async function loadImages(request: PretrainClipRequest, sources: readonly Source
   const side = useMasks ? Math.round(FINER * imageSize) : imageSize;
   const wanted = sources.flatMap(({ opened, splits }, source) => {
     const facts = factsById(opened, tags);
+    if (config.clipPretraining.captions > 0) addCaptions(facts, opened);
     const ids = [...splits.labelled, ...splits.unlabelled];
     return opened.unlabelled(ids).map((item) => ({ opened, item, source, facts: facts.get(item.id) }));
   });

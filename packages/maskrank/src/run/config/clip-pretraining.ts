@@ -18,6 +18,9 @@ export const clipPretraining = z
     textsPerImage: countFrom1()
       .default(3)
       .describe('true texts drawn for each image and step; all texts of a batch meet all of its images'),
+    captions: fraction()
+      .default(0.2)
+      .describe("part of the texts that are the data set's own captions (language.jsonl), where it has them"),
     hidden: z
       .number()
       .min(0)

@@ -10,7 +10,7 @@ import type { Random } from '../../util/random.ts';
 import type { ClassMaps } from './class-maps.ts';
 import type { ImageFacts } from './facts.ts';
 import {
-  claimsOf,
+  claimsOfWhole,
   claimsShown,
   classOf,
   drawTexts,
@@ -22,6 +22,7 @@ import {
 import {
   coverOf,
   drawView,
+  isWhole,
   maskPlanes,
   type PlaceCover,
   shownShares,
@@ -55,6 +56,8 @@ export type PairBatchOptions = ViewOptions & {
   /** Places along a side of the network's map, if single places are to be judged; else null. */
   readonly grid: number | null;
   readonly textsPerImage: number;
+  /** Part of the texts that are captions, where there are some. */
+  readonly captions: number;
   /** Largest part of an image that is hidden, 0..1. */
   readonly hidden: number;
   /** Part of the images that are changed at all. */
@@ -108,7 +111,12 @@ export function makePairBatch(
     const stream = random.fork(`image ${i}`);
     const data = planes.subarray(i * size, (i + 1) * size);
     const one = (image.maps === undefined ? paintWhole : paintView)(image, data, side, options, stream);
-    for (const { text, claims } of drawTexts(one.facts, options.textsPerImage, stream.fork('texts')))
+    for (const { text, claims } of drawTexts(
+      one.facts,
+      options.textsPerImage,
+      stream.fork('texts'),
+      options.captions,
+    ))
       statements.set(text, claims);
     seen.push(one);
   }
@@ -133,14 +141,16 @@ function paintWhole(
   { hidden, changed, augmentation }: PairBatchOptions,
   stream: Random,
 ): Seen {
-  const allowed = hasNoSides ? augmentation : { ...augmentation, flipHorizontal: 0 };
+  // Captions tell sides.
+  const mayMirror = hasNoSides && facts.captions === undefined;
+  const allowed = mayMirror ? augmentation : { ...augmentation, flipHorizontal: 0 };
   const fitting = image.width === side && image.height === side ? image : windowOf(image, WHOLE, side);
   const seen = stream.chance(changed)
     ? augment({ image: fitting, masks: [] }, stream, allowed).image
     : fitting;
   normaliseInto({ data, width: side, height: side, x0: 0, y0: 0 }, seen, CLIP_NORMALISATION);
   hideCells(data, side, hidden, stream.fork('hidden'));
-  return { facts, claims: { certain: claimsOf(facts), possible: new Set() }, cover: null };
+  return { facts, claims: claimsOfWhole(facts), cover: null };
 }
 
 /** A view of an image with maps; its labels are what the view still shows. */
@@ -159,13 +169,15 @@ function paintView(
     : window;
   normaliseInto({ data, width: side, height: side, x0: 0, y0: 0 }, toned, CLIP_NORMALISATION);
   maskPlanes(data, side, view);
+  const places = grid === null ? null : { ...coverOf(known, view, grid), classes: known.classes };
+  if (isWhole(view)) return { facts, claims: claimsOfWhole(facts), cover: places };
   const shares = new Map(
     Array.from(shownShares(known, view), (share, k) => [known.classes[k] as string, share]),
   );
   return {
     facts: factsShown(facts, shares),
     claims: claimsShown(facts, shares),
-    cover: grid === null ? null : { ...coverOf(known, view, grid), classes: known.classes },
+    cover: places,
   };
 }
 

@@ -17,6 +17,10 @@ export type ImageFacts = {
   readonly missing: readonly DatasetClass[];
   /** Chosen tags that the case has, by name. */
   readonly tags: Readonly<Record<string, string>>;
+  /** Claims of answers to questions about the case (captions.ts). */
+  readonly told?: readonly string[];
+  /** Captions of the whole, unmirrored image, with what they claim. */
+  readonly captions?: readonly { readonly text: string; readonly claims: readonly string[] }[];
 };
 
 function listed(record: CaseRecord, dataset: Dataset): readonly DatasetClass[] | undefined {

@@ -5,6 +5,7 @@
 import type { DatasetClass } from '../../datasets/schema.ts';
 import { saliencyText } from '../../prompting/text/questions.ts';
 import type { Random } from '../../util/random.ts';
+import { mayHold } from './captions.ts';
 import type { ImageFacts } from './facts.ts';
 
 /** A single claim, such as `class=liver`, `modality=ct`, `no=lesion`, `pathology=benign`. */
@@ -17,12 +18,13 @@ export type Statement = {
 };
 
 /** Everything that labels claim of an image. */
-export function claimsOf({ modality, present, missing, tags }: ImageFacts): ReadonlySet<Claim> {
+export function claimsOf({ modality, present, missing, tags, told = [] }: ImageFacts): ReadonlySet<Claim> {
   return new Set([
     `modality=${modality}`,
     ...present.map(({ name }) => `class=${name}`),
     ...missing.map(({ name }) => `no=${name}`),
     ...Object.entries(tags).map(([name, value]) => `${name}=${value}`),
+    ...told,
   ]);
 }
 
@@ -33,33 +35,55 @@ export const isTrueOf = ({ claims }: Statement, known: ReadonlySet<Claim>): bool
 /** True, false, or neither: what a text claims may be true in part, or nobody knows. */
 export type Truth = 1 | 0 | 0.5;
 
-/** What is claimed of a view of an image: certain, and possible but not certain. All else is false. */
-export type ViewClaims = { readonly certain: ReadonlySet<Claim>; readonly possible: ReadonlySet<Claim> };
+/** What is claimed of a view of an image: for certain, and what is possible besides. All else is false. */
+export type ViewClaims = {
+  readonly certain: ReadonlySet<Claim>;
+  readonly mayHold: (claim: Claim) => boolean;
+};
 
-export function truthOf({ claims }: Statement, { certain, possible }: ViewClaims): Truth {
-  if (claims.every((claim) => certain.has(claim))) return 1;
-  return claims.every((claim) => certain.has(claim) || possible.has(claim)) ? 0.5 : 0;
+export function truthOf({ claims }: Statement, { certain, mayHold: may }: ViewClaims): Truth {
+  const open = claims.filter((claim) => !certain.has(claim));
+  if (open.length === 0) return 1;
+  return open.every(may) ? 0.5 : 0;
 }
+
+/** Claims of the whole image. Questions that nobody asked leave open what captions answer. */
+export const claimsOfWhole = (facts: ImageFacts): ViewClaims => ({
+  certain: claimsOf(facts),
+  mayHold: (claim) => mayHold(claim, facts),
+});
 
 /** A class that is shown in part is neither there nor missing: limits of the shown share. */
 const SHOWN = { present: 0.55, absent: 0.25 } as const;
 
-/** What remains true of an image of which only a part of each class is shown, `shares` by class name. */
+/**
+ * What remains true of a view that shows a part of each class, `shares` by class name. Captions, which tell places and sizes, are
+ * about the whole image alone.
+ */
 export function factsShown(facts: ImageFacts, shares: ReadonlyMap<string, number>): ImageFacts {
+  const { modality, missing } = facts;
   const present = facts.present.filter(({ name }) => (shares.get(name) ?? 1) >= SHOWN.present);
   const isWhole = present.length === facts.present.length;
-  return { ...facts, present, tags: isWhole ? facts.tags : {} };
+  return { modality, present, missing, tags: isWhole ? facts.tags : {} };
 }
 
-/** Claims of such a view. What the whole image claims beyond them is possible, but for classes that are hidden. */
+/** Claims of such a view. Beyond them all is possible that the whole image claims, but of classes that are hidden. */
 export function claimsShown(facts: ImageFacts, shares: ReadonlyMap<string, number>): ViewClaims {
-  const certain = claimsOf(factsShown(facts, shares));
-  const hidden = facts.present.filter(({ name }) => (shares.get(name) ?? 1) <= SHOWN.absent);
-  const gone = new Set(hidden.map(({ name }) => `class=${name}`));
-  const lacks = facts.present.map(({ name }) => `no=${name}`);
-  const possible = [...claimsOf(facts), ...lacks].filter((claim) => !gone.has(claim) && !certain.has(claim));
-  const isWhole = certain.size === claimsOf(facts).size;
-  return { certain, possible: new Set(isWhole ? [] : possible) };
+  const { present, tags } = facts;
+  const hidden = present.filter(({ name }) => (shares.get(name) ?? 1) <= SHOWN.absent);
+  const lacks = present
+    .filter(({ name }) => (shares.get(name) ?? 1) < SHOWN.present)
+    .map(({ name }) => `no=${name}`);
+  const visible = present.filter((cls) => !hidden.includes(cls));
+  const possible = new Set([
+    ...visible.map(({ name }) => `class=${name}`),
+    ...Object.entries(tags).map(([name, value]) => `${name}=${value}`),
+    ...lacks,
+  ]);
+  return {
+    certain: claimsOf(factsShown(facts, shares)),
+    mayHold: (claim) => possible.has(claim) || mayHold(claim, { present: visible }),
+  };
 }
 
 /** The class that a text is about, if it claims nothing but that and a modality. */
@@ -148,12 +172,17 @@ function byClaims(statements: readonly Statement[]): Statement[][] {
   return [...groups.values()];
 }
 
-/** `count` true texts of an image: what they claim differs as far as the labels allow. Empty without a label. */
-export function drawTexts(facts: ImageFacts, count: number, random: Random): Statement[] {
+/**
+ * `count` true texts of an image: what they claim differs as far as the labels allow. Empty without a label. `captioned`: how
+ * often a caption is taken where the image has some.
+ */
+export function drawTexts(facts: ImageFacts, count: number, random: Random, captioned = 0): Statement[] {
   const groups = byClaims(statementsOf(facts));
   if (groups.length === 0) return [];
   const order = random.shuffle(groups);
+  const { captions = [] } = facts;
   return Array.from({ length: count }, (_, i) => {
+    if (captions.length > 0 && random.chance(captioned)) return random.choice(captions);
     if (facts.present.length > 1 && random.chance(TOGETHER)) return together(facts, random);
     return random.choice(order[i % order.length] as Statement[]);
   });
@@ -162,7 +191,7 @@ export function drawTexts(facts: ImageFacts, count: number, random: Random): Sta
 /** Every word that texts of these images may have: what a vocabulary is made from. */
 export function* allTexts(images: Iterable<ImageFacts>): Generator<string> {
   for (const facts of images) {
-    for (const { text } of statementsOf(facts)) yield text;
+    for (const { text } of [...statementsOf(facts), ...(facts.captions ?? [])]) yield text;
     yield `${facts.modality} showing , and`;
   }
 }

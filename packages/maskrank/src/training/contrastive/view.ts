@@ -27,6 +27,10 @@ export type ViewOptions = {
 
 export const WHOLE: View = { x0: 0, y0: 0, width: 1, height: 1, isMirrored: false, reveal: null };
 
+/** Whether a view is the image as it is. */
+export const isWhole = ({ width, height, isMirrored, reveal }: View): boolean =>
+  width === 1 && height === 1 && !isMirrored && reveal === null;
+
 /** Sides of a window, shares of the image's, before their ratio changes. */
 const WINDOW = [0.5, 1] as const;
 /** Logarithm of the change of width against height. */

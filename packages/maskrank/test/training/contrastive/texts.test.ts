@@ -77,6 +77,7 @@ describe('makePairBatch', () => {
   const image = { width: 16, height: 16, channels: 1 as const, data: new Uint8Array(256).fill(200) };
   const options = {
     textsPerImage: 2,
+    captions: 0,
     hidden: 0,
     changed: 0,
     augmentation: DEFAULT_AUGMENTATION,

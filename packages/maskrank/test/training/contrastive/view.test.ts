@@ -127,6 +127,7 @@ describe('texts of a view', () => {
   it('are judged at places in a batch', () => {
     const options = {
       textsPerImage: 4,
+      captions: 0,
       hidden: 0,
       changed: 0,
       augmentation: DEFAULT_AUGMENTATION,
