@@ -190,5 +190,7 @@ void registerDispatch(Napi::Env env, Napi::Object exports);
 void registerTensors(Napi::Env env, Napi::Object exports);
 void registerAutograd(Napi::Object exports);
 void registerRuntime(Napi::Object exports);
+void registerFusedAttention(Napi::Object exports);
+void registerFusedLinear(Napi::Object exports);
 
 }  // namespace maskrank

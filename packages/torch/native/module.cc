@@ -20,6 +20,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   registerTensors(env, exports);
   registerAutograd(exports);
   registerRuntime(exports);
+  registerFusedAttention(exports);
+  registerFusedLinear(exports);
   return exports;
 }
 

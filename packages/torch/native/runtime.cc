@@ -1,7 +1,11 @@
 // The engine itself: version, threads, random generators, CUDA.
 #include "env.h"
+#include "parallel.h"
 
-#include <dlfcn.h>
+#include <cstdlib>  // tells whether the C library is glibc
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
@@ -31,20 +35,22 @@ Napi::Value Version(const Napi::CallbackInfo& info) {
 
 Napi::Value GetThreads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), at::get_num_threads()); }
 
-// OpenBLAS on POSIX threads has a pool of its own that libtorch does not size: left alone, a program of one thread
-// gets a second that spins in every matrix product.
-void setOpenblasThreads(int count) {
-  void* library = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_NOLOAD);  // only if it is loaded already
-  if (library == nullptr) return;
-  using Setter = void (*)(int);
-  if (auto set = reinterpret_cast<Setter>(dlsym(library, "openblas_set_num_threads"))) set(count);
-  dlclose(library);
-}
-
 Napi::Value SetThreads(const Napi::CallbackInfo& info) {
   const int count = info[0].As<Napi::Number>().Int32Value();
   at::set_num_threads(count);
-  setOpenblasThreads(count);
+  // OpenBLAS has a pool of its own: left alone, a program of one thread gets a second that spins in every matrix product.
+  setBlasThreads(count);
+  return info.Env().Undefined();
+}
+
+// keepFreedMemory(total, block): bytes that the process keeps for the next tensor when tensors are freed, and the largest
+// block that is treated so. Nothing where the C library is not glibc.
+Napi::Value KeepFreedMemory(const Napi::CallbackInfo& info) {
+#ifdef __GLIBC__
+  constexpr int kOldLimit = 32 << 20;  // of blocks, before glibc 2.35
+  mallopt(M_TRIM_THRESHOLD, info[0].As<Napi::Number>().Int32Value());
+  if (mallopt(M_MMAP_THRESHOLD, info[1].As<Napi::Number>().Int32Value()) == 0) mallopt(M_MMAP_THRESHOLD, kOldLimit);
+#endif
   return info.Env().Undefined();
 }
 
@@ -162,6 +168,7 @@ void registerRuntime(Napi::Object exports) {
   define<Version>(exports, "version");
   define<GetThreads>(exports, "getThreads");
   define<SetThreads>(exports, "setThreads");
+  define<KeepFreedMemory>(exports, "keepFreedMemory");
   define<Deterministic>(exports, "deterministic");
   define<NewGenerator>(exports, "newGenerator");
   define<DefaultGenerator>(exports, "defaultGenerator");

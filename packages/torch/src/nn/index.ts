@@ -3,6 +3,7 @@
 export * from './activations.ts';
 export * from './attention.ts';
 export * as F from './functional.ts';
+export * from './fused.ts';
 export * as init from './init.ts';
 export { initialise } from './init.ts';
 export * from './layers.ts';
