@@ -39,8 +39,8 @@ export class NormalLinear extends nn.Linear {
     nn.init.normal_(this.weight, 0, this.#deviation, generator);
     if (this.bias !== null) nn.init.constant_(this.bias, 0);
   }
-  override forward(x: Tensor): Tensor {
-    return rows(x, this.weight, this.bias);
+  override forward(x: Tensor, then?: nn.LinearThen): Tensor {
+    return rows(x, this.weight, this.bias, then);
   }
 }
 
@@ -60,6 +60,8 @@ export function multiHead(
   { heads, bias = null, look }: MultiHeadOptions,
 ): Tensor {
   const [b, l, c] = q.shape as [number, number, number];
+  const quick = look === undefined ? nn.quickAttention(q, k, v, { heads, bias }) : null;
+  if (quick !== null) return quick;
   const d = c / heads;
   const split = (x: Tensor) =>
     x

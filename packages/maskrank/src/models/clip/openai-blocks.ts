@@ -47,14 +47,14 @@ class Attention extends nn.Module {
     init.normal_(this.in_proj_weight, 0, this.#deviation, generator);
     init.constant_(this.in_proj_bias, 0);
   }
-  /** x [B, N, D] -> [B, N or 1, D] */
-  forward(x: Tensor, { bias = null, look, queries = 'all' }: AttentionOptions): Tensor {
+  /** residual [B, N or 1, D] + the attention of x [B, N, D] */
+  forward(residual: Tensor, x: Tensor, { bias = null, look, queries = 'all' }: AttentionOptions): Tensor {
     const [q, k, v] = packedProjections(x, this.in_proj_weight, this.in_proj_bias, queries);
-    return this.out_proj.forward(multiHead(q, k, v, { heads: this.#heads, bias, look }));
+    return this.out_proj.forward(multiHead(q, k, v, { heads: this.#heads, bias, look }), { residual });
   }
 }
 
-class Mlp extends nn.Layer {
+class Mlp extends nn.Module {
   readonly c_fc: NormalLinear;
   readonly c_proj: NormalLinear;
 
@@ -63,11 +63,11 @@ class Mlp extends nn.Layer {
     this.c_fc = new NormalLinear(dim, 4 * dim, { deviation: hidden });
     this.c_proj = new NormalLinear(4 * dim, dim, { deviation: added });
   }
-  override forward(x: Tensor): Tensor {
-    return this.c_proj.forward(quickGelu.forward(this.c_fc.forward(x)));
+  /** residual + MLP(x), [B, N, D] all */
+  forward(residual: Tensor, x: Tensor): Tensor {
+    return this.c_proj.forward(this.c_fc.forward(x, { activation: 'quickGelu' }), { residual });
   }
 }
-const quickGelu = new nn.QuickGELU();
 
 class ResidualBlock extends nn.Module implements PooledBlock {
   readonly attn: Attention;
@@ -87,13 +87,13 @@ class ResidualBlock extends nn.Module implements PooledBlock {
     const { value = (_, y) => y, attention } = tap;
     const look = attention && ((weights: Tensor) => attention(i, weights));
     const normal = value(`blocks.${i}.norm1`, this.ln_1.forward(x));
-    const attended = x.add(this.attn.forward(normal, { bias, look }));
-    const changed = this.mlp.forward(value(`blocks.${i}.norm2`, this.ln_2.forward(attended)));
-    return value(`blocks.${i}`, attended.add(changed));
+    const attended = this.attn.forward(x, normal, { bias, look });
+    const hidden = value(`blocks.${i}.norm2`, this.ln_2.forward(attended));
+    return value(`blocks.${i}`, this.mlp.forward(attended, hidden));
   }
   first(x: Tensor): Tensor {
-    const attended = x.slice(1, 0, 1).add(this.attn.forward(this.ln_1.forward(x), { queries: 'first' }));
-    return attended.add(this.mlp.forward(this.ln_2.forward(attended)));
+    const attended = this.attn.forward(x.slice(1, 0, 1), this.ln_1.forward(x), { queries: 'first' });
+    return this.mlp.forward(attended, this.ln_2.forward(attended));
   }
 }
 

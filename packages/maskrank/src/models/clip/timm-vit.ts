@@ -8,6 +8,7 @@ import { rows, VitLinear } from '../sam/layers.ts';
 import { type TimmVitConfig, visionGrid } from './config.ts';
 import {
   classToken,
+  type MultiHeadOptions,
   multiHead,
   type PooledBlock,
   packedProjections,
@@ -66,14 +67,18 @@ class Attention extends nn.Module {
     this.qkv = new VitLinear(dim, 3 * dim);
     this.proj = new VitLinear(dim, dim);
   }
-  /** x [B, N, D] -> [B, N or 1, D] */
-  forward(x: Tensor, queries: Queries, look?: (weights: Tensor) => Tensor): Tensor {
+  /** residual [B, N or 1, D] + the attention of x [B, N, D] */
+  forward(
+    residual: Tensor,
+    x: Tensor,
+    { queries, look }: { readonly queries: Queries; readonly look?: MultiHeadOptions['look'] },
+  ): Tensor {
     const [q, k, v] = packedProjections(x, this.qkv.weight, this.qkv.bias, queries);
-    return this.proj.forward(multiHead(q, k, v, { heads: this.#heads, look }));
+    return this.proj.forward(multiHead(q, k, v, { heads: this.#heads, look }), { residual });
   }
 }
 
-class Mlp extends nn.Layer {
+class Mlp extends nn.Module {
   readonly fc1: VitLinear;
   readonly fc2: VitLinear;
 
@@ -82,8 +87,9 @@ class Mlp extends nn.Layer {
     this.fc1 = new VitLinear(dim, hidden);
     this.fc2 = new VitLinear(hidden, dim);
   }
-  override forward(x: Tensor): Tensor {
-    return this.fc2.forward(this.fc1.forward(x).gelu());
+  /** residual + MLP(x), [B, N, D] all */
+  forward(residual: Tensor, x: Tensor): Tensor {
+    return this.fc2.forward(this.fc1.forward(x, { activation: 'gelu' }), { residual });
   }
 }
 
@@ -102,13 +108,16 @@ class Block extends nn.Module implements PooledBlock {
   }
   forward(x: Tensor, i: number, { value = (_, y) => y, attention }: Tap): Tensor {
     const look = attention && ((weights: Tensor) => attention(i, weights));
-    const attended = x.add(this.attn.forward(value(`blocks.${i}.norm1`, this.norm1.forward(x)), 'all', look));
-    const changed = this.mlp.forward(value(`blocks.${i}.norm2`, this.norm2.forward(attended)));
-    return value(`blocks.${i}`, attended.add(changed));
+    const normal = value(`blocks.${i}.norm1`, this.norm1.forward(x));
+    const attended = this.attn.forward(x, normal, { queries: 'all', look });
+    return value(
+      `blocks.${i}`,
+      this.mlp.forward(attended, value(`blocks.${i}.norm2`, this.norm2.forward(attended))),
+    );
   }
   first(x: Tensor): Tensor {
-    const attended = x.slice(1, 0, 1).add(this.attn.forward(this.norm1.forward(x), 'first'));
-    return attended.add(this.mlp.forward(this.norm2.forward(attended)));
+    const attended = this.attn.forward(x.slice(1, 0, 1), this.norm1.forward(x), { queries: 'first' });
+    return this.mlp.forward(attended, this.norm2.forward(attended));
   }
 }
 

@@ -22,8 +22,10 @@ const fusedAttention = op('aten::scaled_dot_product_attention');
 
 export type Windowing = 'exact' | 'padded';
 
-/** softmax(q k' / sqrt(d) + bias) v for q [b, n, d], k and v [b, m, d], bias [b, n, m]; the engine's fused kernel where it has one. */
+/** softmax(q k' / sqrt(d) + bias) v for q [b, n, d], k and v [b, m, d], bias [b, n, m]; a fused kernel where there is one. */
 export function attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | null): Tensor {
+  const quick = nn.quickAttention(q, k, v, { heads: 1, bias });
+  if (quick !== null) return quick;
   if (hasFused()) {
     const heads = [q, k, v].map((t) => t.unsqueeze(0)) as [Tensor, Tensor, Tensor];
     return fusedAttention(...heads, bias?.unsqueeze(0) ?? null, 0, false).squeeze(0); // [b, n, d]

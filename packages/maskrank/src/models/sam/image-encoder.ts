@@ -46,7 +46,7 @@ export class Block extends nn.Module {
   forward(x: Tensor, { windowing, adapterScale }: EncoderMode): Tensor {
     const attended = x.add(this.attn.forward(this.norm1.forward(x), this.windowSide, windowing));
     const normal = this.norm2.forward(attended);
-    const out = attended.add(this.mlp.forward(normal));
+    const out = this.mlp.forward(normal, attended);
     if (this.Adapter === null || adapterScale === 0) return out;
     return out.add(this.Adapter.forward(normal), adapterScale);
   }

@@ -3,14 +3,10 @@
 
 import { type Generator, nn, type Tensor } from '@maskrank/torch';
 
-const { F, init } = nn;
+const { init } = nn;
 
-/** A linear map of the last dimension, done as one product of matrices: [..., in] -> [..., out]. */
-export function rows(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
-  if (x.ndim === 2) return F.linear(x, weight, bias);
-  const flat = F.linear(x.reshape([-1, x.size(-1)]), weight, bias);
-  return flat.view([...x.shape.slice(0, -1), weight.size(0)]);
-}
+/** A linear map of the last dimension, done as one product of matrices, and what follows it: [..., in] -> [..., out]. */
+export const rows = nn.linearThen;
 
 /** Linear layer of a vision transformer: starts from a normal distribution cut at two deviations of 0.02, bias 0. */
 export class VitLinear extends nn.Linear {
@@ -18,8 +14,8 @@ export class VitLinear extends nn.Linear {
     init.truncatedNormal_(this.weight, 0.02, generator);
     if (this.bias !== null) init.constant_(this.bias, 0);
   }
-  override forward(x: Tensor): Tensor {
-    return rows(x, this.weight, this.bias);
+  override forward(x: Tensor, then?: nn.LinearThen): Tensor {
+    return rows(x, this.weight, this.bias, then);
   }
 }
 
@@ -40,9 +36,11 @@ export class MlpBlock extends nn.Layer {
     this.lin2 = new linear(hidden, dim);
     this.#activation = activation;
   }
-  override forward(x: Tensor): Tensor {
-    const hidden = this.lin1.forward(x); // [..., hidden]
-    return this.lin2.forward(this.#activation === 'gelu' ? hidden.gelu() : hidden.relu()); // [..., C]
+  /** x [..., C], residual [..., C] or null -> [..., C] */
+  override forward(x: Tensor, residual: Tensor | null = null): Tensor {
+    const { lin1, lin2 } = this;
+    const hidden = rows(x, lin1.weight, lin1.bias, { activation: this.#activation }); // [..., hidden]
+    return rows(hidden, lin2.weight, lin2.bias, { residual });
   }
 }
 

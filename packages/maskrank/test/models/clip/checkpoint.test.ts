@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { tidy } from '@maskrank/torch';
+import { noGrad, tidy } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
 import { type TensorData, writeSafetensors } from '@maskrank/torch/io';
 import fc from 'fast-check';
@@ -211,7 +211,9 @@ describe('loading', () => {
     const path = join(dir, 'a.safetensors');
     await writeSafetensors(path, stateOf(model), {});
     const loaded = await loadClip(path, { config: SMALL });
-    tidy(() => expect(distance(loaded.encodeImage(images(1)), model.encodeImage(images(1)))).toBe(0));
+    noGrad(() =>
+      tidy(() => expect(distance(loaded.encodeImage(images(1)), model.encodeImage(images(1)))).toBe(0)),
+    );
     expect(loaded.training).toBe(false);
     loaded.dispose();
     model.dispose();
@@ -233,7 +235,9 @@ describe('loading', () => {
     const state = stateOf(model);
     const wrapped = new Map([...state].map(([key, tensor]) => [prefix + key, tensor]));
     const loaded = clipFromState(wrapped, { config: SMALL, source: 'wrapped' });
-    tidy(() => expect(distance(loaded.encodeImage(images(1)), model.encodeImage(images(1)))).toBe(0));
+    noGrad(() =>
+      tidy(() => expect(distance(loaded.encodeImage(images(1)), model.encodeImage(images(1)))).toBe(0)),
+    );
     loaded.dispose();
     model.dispose();
   });
@@ -263,7 +267,9 @@ describe('loading', () => {
   it("reads OpenAI's names as they are", () => {
     const model = smallClip(SMALL_VIT);
     const loaded = clipFromState(stateOf(model), { config: SMALL_VIT, source: 'openai' });
-    tidy(() => expect(distance(loaded.encodeImage(images(1)), model.encodeImage(images(1)))).toBe(0));
+    noGrad(() =>
+      tidy(() => expect(distance(loaded.encodeImage(images(1)), model.encodeImage(images(1)))).toBe(0)),
+    );
     loaded.dispose();
     model.dispose();
   });
