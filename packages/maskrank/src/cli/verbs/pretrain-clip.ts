@@ -8,8 +8,8 @@ import { defineVerb } from '../verb.ts';
 export const pretrainClip = defineVerb({
   name: 'pretrain clip',
   summary: 'train a small CLIP on image-level labels, for saliency without released weights',
-  details: `Texts are made from which classes are in an image and from its tags; masks are not opened. Labelled and
-unlabelled training cases are used, validation and test cases are not. Ctrl-C stops at the next step; the same command
+  details: `Texts are made from which classes are in an image, from its tags and captions; masks are not opened unless
+--clip-pretraining.masks says so, which is for phantoms. Labelled and unlabelled training cases are used, validation and test cases are not. Ctrl-C stops at the next step; the same command
 goes on there, to the same weights as an uninterrupted training.`,
   examples: [
     ['maskrank pretrain clip data/busi --out busi-clip.safetensors', 'one dataset'],
@@ -22,6 +22,11 @@ goes on there, to the same weights as an uninterrupted training.`,
   options: {
     out: { value: 'FILE', describe: 'the .safetensors to write', required: true },
     tags: { value: 'LIST', describe: 'tags of the cases that texts tell; default pathology', parse: words },
+    from: {
+      value: 'FILE',
+      describe:
+        'network to go on from, of the same model: its weights and word pieces, as biomedclip-tiny.safetensors',
+    },
     restart: { describe: 'discard what was trained and begin anew' },
   },
   sections: ['data', 'clipPretraining'],
@@ -37,6 +42,7 @@ goes on there, to the same weights as an uninterrupted training.`,
       datasets: args.datasets,
       out: options.out,
       tags: options.tags ?? ['pathology'],
+      from: options.from ?? null,
       restart: options.restart,
       config,
       command,

@@ -3,8 +3,9 @@
 // the configuration says so, as for phantoms. Validation cases only tell how well texts are told apart.
 // Not here: lock, state and metrics (frame.ts).
 
+import { isDeepStrictEqual } from 'node:util';
 import { fromTypedArray, Generator, noGrad, tidy } from '@maskrank/torch';
-import { DataError } from '@maskrank/torch/errors';
+import { DataError, UsageError } from '@maskrank/torch/errors';
 import type { OpenDataset } from '../../datasets/cases.ts';
 import { fileHash } from '../../datasets/hash.ts';
 import { resize } from '../../imaging/resample.ts';
@@ -14,7 +15,10 @@ import {
   clipConfig,
   clipInput,
   createClip,
+  describeClip,
   embedTexts,
+  loadClip,
+  loadClipTokenizer,
   saveClip,
   visionGrid,
   WordPiece,
@@ -35,6 +39,8 @@ import { evened, type PretrainRequest, pretrainInto, type Recipe, type Source } 
 export type PretrainClipRequest = PretrainRequest & {
   /** Tags that texts may tell. */
   readonly tags: readonly string[];
+  /** A file of such a network whose weights and vocabulary are the beginning; null: drawn from the seed, made from the texts. */
+  readonly from: string | null;
 };
 
 /** How well one class's text tells validation images apart. */
@@ -59,15 +65,15 @@ export type PretrainClipResult = {
 /** An image and the number of its dataset. */
 type SourcedImage = FactImage & { readonly source: number };
 
-export function pretrainClipJob(request: PretrainClipRequest): Promise<PretrainClipResult> {
-  const { out, config, tags } = request;
+export async function pretrainClipJob(request: PretrainClipRequest): Promise<PretrainClipResult> {
+  const { out, config, tags, from } = request;
   const settings = config.clipPretraining;
-  const recipe: Recipe = { section: 'clipPretraining', madeFrom: { tags: tags.join(',') } };
+  const start = from === null ? {} : { from: (await fileHash(from)).sha256 };
+  const recipe: Recipe = { section: 'clipPretraining', madeFrom: { tags: tags.join(','), ...start } };
   return pretrainInto(request, recipe, async ({ sources, header, isDone, withLoop }) => {
     const images = await loadImages(request, sources);
-    const tokenizer = WordPiece.ofTexts(allTexts(images.map(({ facts }) => facts)));
-    using model = createClip(clipConfig(settings.model), Generator.seeded(config.seed));
-    checkVocabulary(tokenizer, model);
+    const { model: first, tokenizer } = await firstNetwork(request, images);
+    using model = first;
     model.to(resolveDevice(config) as 'cuda');
     const batch = {
       textsPerImage: settings.textsPerImage,
@@ -99,6 +105,26 @@ export function pretrainClipJob(request: PretrainClipRequest): Promise<PretrainC
     const validation = isDone ? [] : await judge(request, sources, model, tokenizer);
     return { file: out, hash: sha256, steps, images: images.length, vocabulary: tokenizer.size, validation };
   });
+}
+
+/** What training starts from. */
+async function firstNetwork(
+  { from, config }: PretrainClipRequest,
+  images: readonly SourcedImage[],
+): Promise<{ model: Clip; tokenizer: WordPiece }> {
+  const wanted = clipConfig(config.clipPretraining.model);
+  if (from === null) {
+    const tokenizer = WordPiece.ofTexts(allTexts(images.map(({ facts }) => facts)));
+    const model = createClip(wanted, Generator.seeded(config.seed));
+    checkVocabulary(tokenizer, model);
+    return { model, tokenizer };
+  }
+  const model = await loadClip(from);
+  if (!isDeepStrictEqual({ ...model.config, name: '' }, { ...wanted, name: '' }))
+    throw new UsageError(
+      `--from ${from} is ${describeClip(model.config)}; clipPretraining.model ${wanted.name} is ${describeClip(wanted)}. Choose the model that the file holds.`,
+    );
+  return { model: model.requiresGrad_(true), tokenizer: await loadClipTokenizer(from) };
 }
 
 function checkVocabulary(tokenizer: WordPiece, { config }: Clip): void {
