@@ -43,10 +43,17 @@ export function trainBpe(texts: Iterable<string>, size: number): SentencePieceMo
 
 function countedWords(texts: Iterable<string>): Word[] {
   const counts = new Map<string, number>();
-  for (const text of texts)
+  for (const [text, times] of counted(texts))
     for (const run of ` ${text}`.replaceAll(' ', SPACE).match(RUNS) ?? [])
-      counts.set(run, (counts.get(run) ?? 0) + 1);
+      counts.set(run, (counts.get(run) ?? 0) + times);
   return [...counts].map(([word, count]) => ({ count, symbols: Array.from(word) }));
+}
+
+/** The same few texts come again and again. */
+function counted(texts: Iterable<string>): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
+  return counts;
 }
 
 /** The pieces that joining the most frequent neighbours gives, in their order; changes the words. */
