@@ -60,7 +60,7 @@ uninterrupted training.`,
           ]),
         ]),
       );
-    const answers = `--prompts.use boxes,points,vqa --text.answers medvint --text.medvint.weights ${file}`;
+    const answers = `--prompts.use box,point,vqa --text.answers medvint --text.medvint.weights ${file}`;
     return { result, next: `maskrank prompt ${args.datasets[0]} --run RUN ${answers}` };
   },
 });

@@ -169,6 +169,8 @@ export const FAMILIES = {
     },
     (names) => names.some((name) => name.startsWith('image_encoder.')),
   ),
+  // Before CLIP, whose towers other libraries call `vision_model`, too.
+  medvint,
   clip: tensorFamily<ClipConfig>(
     {
       configs: CLIP_CONFIGS,
@@ -191,7 +193,6 @@ export const FAMILIES = {
     },
     () => false,
   ),
-  medvint,
   sentencepiece,
 } as const satisfies Readonly<Record<string, Family>>;
 

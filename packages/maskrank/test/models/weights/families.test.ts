@@ -15,7 +15,15 @@ import {
   saveClip,
   WordPiece,
 } from '../../../src/models/clip/index.ts';
-import { MEDVINT_CONFIGS, medvintShapes } from '../../../src/models/medvint/index.ts';
+import {
+  createMedvint,
+  loadMedvint,
+  MEDVINT_CONFIGS,
+  medvintShapes,
+  saveMedvint,
+  trainBpe,
+  writeSentencePieceModel,
+} from '../../../src/models/medvint/index.ts';
 import {
   pullWeights,
   type RegisteredWeights,
@@ -127,6 +135,23 @@ describe('a CLIP with its vocabulary', () => {
     const { record } = await store.add('own', path);
     expect(record).toMatchObject({ family: 'clip', architecture: 'biomedclip-nano', beside: [] });
     expect((await store.verify('own')).problem).toBeNull();
+  });
+});
+
+describe('a small MedVInT of this project', () => {
+  it('is known by its names, goes under a name of its own, and brings its tokeniser', async () => {
+    const config = MEDVINT_CONFIGS['medvint-nano'];
+    const tokenizer = writeSentencePieceModel(trainBpe(['Where is the lesion?'], 400));
+    const file = folder.path('vqa.safetensors');
+    using network = createMedvint(config, Generator.seeded(1));
+    await saveMedvint(network, file, { tokenizer, dtype: 'float16' });
+    const store = newStore();
+    const { record } = await store.add('my-vqa', file);
+    expect(record).toMatchObject({ family: 'medvint', architecture: 'medvint-nano', beside: [] });
+    const model = await loadMedvint(await resolveWeights('my-vqa', store));
+    expect(model.network.config.name).toBe('medvint-nano');
+    expect(model.tokenizer.vocabularySize).toBe(400);
+    model.network.dispose();
   });
 });
 
