@@ -1,11 +1,12 @@
 // Proposals by a function in a whole run: the jobs take it in place of a name, and the run remembers whose they are.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cat } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { alignRun } from '../../../../examples/custom-generator.ts';
 import {
   alignJob,
   type CandidateGenerator,
@@ -28,6 +29,7 @@ import { makeData, must } from './prompt-fixture.ts';
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-own-generator-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const run = join(dir, 'run');
+const copy = join(dir, 'copy');
 const paths = runPaths(run);
 
 /** The current mask, its left and right half, and its mirror image. */
@@ -56,6 +58,7 @@ beforeAll(async () => {
   };
   writeFileSync(config, JSON.stringify(settings));
   await must(['finetune', data, '--run', run, '--config', config]);
+  cpSync(run, copy, { recursive: true });
 }, 60_000);
 
 describe('a generator of one’s own in a run', () => {
@@ -106,6 +109,13 @@ describe('a generator of one’s own in a run', () => {
     expect(named?.facts.generator).toBe('dropout');
   });
 });
+
+it('the example trains stage 2 of a run with its own', async () => {
+  const { steps, rounds } = await alignRun(copy);
+  expect([steps, rounds.length]).toEqual([2, 1]);
+  const round = await readRound(roundPath(runPaths(copy).proposals, 0), null);
+  expect(round?.facts.generator).toBe('variants');
+}, 60_000);
 
 describe('the choice of a generator', () => {
   const config = (name: string) => resolveConfig({ flags: { 'alignment.proposals.generator': name } }).config;
