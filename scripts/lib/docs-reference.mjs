@@ -72,7 +72,9 @@ function verbPart(verb) {
   ];
   if (rows.length > 0) parts.push(table(['argument or flag', 'what it is'], rows));
   if (verb.sections?.length > 0) {
-    const links = verb.sections.map((section) => `[${section}](configuration.md#${section.split('.')[0]})`).join(', ');
+    const links = verb.sections
+      .map((section) => `[${section}](configuration.md#${section.split('.')[0]})`)
+      .join(', ');
     parts.push(`Configuration keys as flags: ${links}.`);
   }
   parts.push(

@@ -155,6 +155,23 @@ export {
 } from './training/losses.ts';
 export { finetune, type Stage1Options } from './training/stage1.ts';
 
+// Baselines: a network from images to masks, trained on the labelled cases.
+export { createUnet, UNET_WIDTHS, Unet, type UnetConfig } from './models/unet/index.ts';
+export {
+  type ClassRelation,
+  classScores,
+  type DiceCrossEntropy,
+  diceCrossEntropy,
+} from './training/baselines/loss.ts';
+export { type DenseSample, denseBatch } from './training/baselines/batch.ts';
+export {
+  type BaselineLoop,
+  loopOf,
+  type SupervisedOptions,
+  type TrainingResult,
+  trainSupervised,
+} from './training/baselines/supervised.ts';
+
 // Stage 2: the candidates, who judges them, what is minimised, the loop.
 export {
   type AlignUnit,
@@ -234,5 +251,14 @@ export { type AlignJobOptions, type AlignResult, alignJob, proposeJob, rateJob }
 export type { GeneratorChoice, OwnGenerator } from './pipeline/proposal-generator.ts';
 export { CONTROLS, type ControlName, controlJob } from './pipeline/controls.ts';
 export { evaluateJob } from './pipeline/evaluate.ts';
+export { type BaselineResult, baselineJob } from './pipeline/baselines/job.ts';
+export {
+  type BaselineMethod,
+  type BaselineSetting,
+  paintedMasks,
+  supervisedOptions,
+} from './pipeline/baselines/method.ts';
+export { BASELINES } from './pipeline/baselines/registry.ts';
+export { unet } from './pipeline/baselines/unet.ts';
 export { type InputRecipe, loadModel } from './pipeline/model.ts';
 export { predictJob } from './pipeline/predict.ts';

@@ -34,6 +34,7 @@ function withoutAlignment(view: View): Html {
   const dice = stage && view.headline.get(stage.key);
   if (stage === undefined || dice === undefined) return html`This evaluation holds no results yet.`;
   const reached = html`${stage.label} reaches a mean Dice of <span class="number">${percent(dice.mean)} %</span> ${range(dice, percent)}${cases(dice)}`;
+  if (view.stage1 === undefined) return html`${reached}.`;
   return view.stage2 === undefined
     ? html`${reached}; alignment has not been evaluated yet.`
     : html`${reached}; alignment was evaluated but not compared case by case.`;
@@ -125,7 +126,13 @@ function ownBanners(input: ReportInput, view: View): ReportWarning[] {
     });
   }
   if (view.gain === undefined) {
-    if (view.stage2 === undefined) {
+    if (view.stage1 === undefined) {
+      banners.push({
+        severity: 'note',
+        title: 'Baselines only',
+        text: 'This run has no stage 1. Fine-tune in it to see both in one table.',
+      });
+    } else if (view.stage2 === undefined) {
       banners.push({
         severity: 'note',
         title: 'Stage 1 only',

@@ -109,8 +109,10 @@ async function trainBaseline(
 async function relationOf(context: JobContext, workspace: Workspace): Promise<ClassRelation> {
   const { classes } = context.config.baselines;
   if (classes !== 'auto') return classes;
-  if (workspace.classes.length === 1) return 'overlapping'; // one class: a yes or no
-  return areExclusive(await loadSamples(context, workspace, 'labelled')) ? 'exclusive' : 'overlapping';
+  const classIds = workspace.classes.map(({ id }) => id);
+  if (classIds.length === 1) return 'overlapping'; // one class: a yes or no
+  const samples = await loadSamples(context, workspace, 'labelled');
+  return areExclusive(samples, classIds) ? 'exclusive' : 'overlapping';
 }
 
 /** A method may train in several phases, each with a state of its own. */

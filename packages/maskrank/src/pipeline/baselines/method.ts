@@ -2,7 +2,8 @@
 // says how its network is made, trained and asked; splits, classes, canvas, resuming, checkpoint, measuring and the table are
 // the job's (job.ts, measure.ts). A method is one file and one line in registry.ts.
 
-import type { nn, Tensor } from '@maskrank/torch';
+import { fromTypedArray, type nn, noGrad, type Tensor, tidy } from '@maskrank/torch';
+import type { Mask } from '../../imaging/types.ts';
 import type { Config } from '../../run/config.ts';
 import type { HashedSections } from '../../run/resolve.ts';
 import { type DenseSample, denseSamples } from '../../training/baselines/batch.ts';
@@ -13,6 +14,7 @@ import type {
   SupervisedOptions,
   TrainingResult,
 } from '../../training/baselines/supervised.ts';
+import { normaliseCanvas } from '../../training/canvas.ts';
 import { Random } from '../../util/random.ts';
 import { augmentation } from '../finetune.ts';
 import { type JobContext, loadLabelled, splitIds, type Workspace } from '../workspace.ts';
@@ -119,4 +121,28 @@ export async function supervisedOptions(
     device: workspace.device,
     loop,
   };
+}
+
+/** What a network says of an image on the canvas: the masks of the classes that it finds. */
+export function paintedMasks<N extends nn.Module>(
+  { predict }: Pick<BaselineMethod<N>, 'predict'>,
+  network: N,
+  { pixels, area }: DenseSample,
+  setting: BaselineSetting,
+): ReadonlyMap<number, Mask> {
+  const { width, height } = pixels;
+  const { canvas, device } = setting.workspace;
+  const planes = normaliseCanvas(pixels, area, canvas.normalisation);
+  network.eval();
+  const found = tidy(() =>
+    noGrad(() => {
+      const images = fromTypedArray(planes, [1, 3, height, width], { share: true }).to(device as 'cuda');
+      return predict(network, images, setting).gt(0).toTypedArray() as Uint8Array;
+    }),
+  );
+  const masks = setting.classIds.map((classId, c): [number, Mask] => [
+    classId,
+    { width, height, data: found.slice(c * width * height, (c + 1) * width * height) },
+  ]);
+  return new Map(masks.filter(([, { data }]) => data.includes(1)));
 }

@@ -44,7 +44,7 @@ export const baselines = z
       .enum(['auto', 'exclusive', 'overlapping'])
       .default('auto')
       .describe(
-        'whether a pixel has one class at most (softmax) or each class its own yes or no (sigmoid); auto looks whether classes share pixels in the labelled masks',
+        'whether a pixel has one class at most (softmax) or each class its own yes or no (sigmoid); auto: exclusive where the labelled masks show every class and no shared pixels',
       ),
     unet: z
       .strictObject({

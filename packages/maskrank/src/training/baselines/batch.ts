@@ -84,8 +84,9 @@ export function denseBatch(
 /** Where two classes may share pixels by accident: borders that were resampled. */
 const SHARED_AT_MOST = 0.001;
 
-/** Whether no pixel has two classes, up to a thousandth of the foreground. */
-export function areExclusive(samples: readonly DenseSample[]): boolean {
+/** Whether no pixel has two classes, up to a thousandth of the foreground; false where a class was never seen, as nothing tells. */
+export function areExclusive(samples: readonly DenseSample[], classIds: readonly number[]): boolean {
+  if (!classIds.every((classId) => samples.some(({ masks }) => masks.has(classId)))) return false;
   let [foreground, shared] = [0, 0];
   for (const { pixels, masks } of samples) {
     for (let i = 0; i < pixels.width * pixels.height; i++) {
