@@ -19,12 +19,12 @@ export const samPretraining = z
     epochs: countFrom1().default(20).describe('passes over the training cases of all datasets together'),
     batchSize: countFrom1().default(8).describe('images a step'),
     masksPerImage: countFrom1()
-      .default(3)
+      .default(2)
       .describe('masks drawn with replacement for one image and step, which embed it once (SAM-Med2D: 5)'),
     learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
     weightDecay: weight().default(0.02).describe('decoupled weight decay'),
     warmUpSteps: count()
-      .default(200)
+      .default(100)
       .describe('steps over which the learning rate rises from zero; then half a cosine to zero'),
     shares: z
       .strictObject({
@@ -47,7 +47,7 @@ export const samPretraining = z
         'rounds with clicks on the errors of the round before and its mask; the last one has the mask alone (SAM-Med2D: 8)',
       ),
     clickShare: fraction()
-      .default(0.25)
+      .default(0.15)
       .describe('part of the steps that such rounds follow; each costs a pass of the decoder'),
     decoderDropout: z
       .number()
