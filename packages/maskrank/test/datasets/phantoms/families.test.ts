@@ -71,6 +71,37 @@ describe.each([breastPhantoms, chestPhantoms])('$name', (family) => {
   });
 });
 
+describe('is no trivial task: no threshold on the brightness finds', () => {
+  it.each([
+    ['lesions', breastPhantoms, 0.6],
+    ['lungs', chestPhantoms, 0.85],
+  ] as const)('%s', (_, family, limit) => {
+    const dice = many(family, 24)
+      .filter(({ masks }) => masks.has(1))
+      .map(bestThresholdDice);
+    expect(dice.reduce((sum, d) => sum + d, 0) / dice.length).toBeLessThan(limit);
+  });
+});
+
+/** Dice of the best global threshold (dark is foreground), chosen with the mask at hand. */
+function bestThresholdDice({ image, masks }: PhantomImage): number {
+  const mask = masks.get(1)!;
+  const inside = new Float64Array(256);
+  const all = new Float64Array(256);
+  image.data.forEach((v, i) => {
+    all[v]!++;
+    inside[v]! += mask.data[i]!;
+  });
+  const total = inside.reduce((a, b) => a + b, 0);
+  let [hit, chosen, best] = [0, 0, 0];
+  for (let t = 0; t < 256; t++) {
+    hit += inside[t]!;
+    chosen += all[t]!;
+    best = Math.max(best, (2 * hit) / (chosen + total));
+  }
+  return best;
+}
+
 describe('breast', () => {
   const pictures = many(breastPhantoms, 80);
 
@@ -84,6 +115,18 @@ describe('breast', () => {
       if (masks.has(1)) expect(share(masks.get(1)!.data)).toBeGreaterThan(0.0008);
     }
     expect(seen).toEqual(new Set(['benign', 'malignant', 'normal']));
+  });
+
+  it('lesions are at most two, of plausible size; few pictures have none', () => {
+    for (const { masks } of pictures) {
+      const lesion = masks.get(1);
+      if (lesion === undefined) continue;
+      expect(share(lesion.data)).toBeLessThan(0.5);
+      expect(maskFacts(lesion)!.components).toBeLessThanOrEqual(2);
+    }
+    const normals = pictures.filter(({ tags }) => tags.pathology === 'normal').length;
+    expect(normals).toBeGreaterThan(0);
+    expect(normals).toBeLessThan(24);
   });
 
   it('captions name a benign or malignant lesion as the tag does', () => {
