@@ -21,8 +21,9 @@ export type QueryDecoderConfig = {
   /** Hidden channels of the feed-forward networks. */
   readonly ffnDim: number;
   /**
-   * Whether the features are told their places (positions.ts). The released network is told none and knows what the
-   * convolutions' padding gives away; `sine` adds them, without parameters, so that places are learned from few images.
+   * Whether features are told their places (positions.ts). The released network is told none and knows what the convolutions'
+   * padding gives away; `sine` adds them, without parameters, before the last stage of the vision tower and behind it, so that
+   * places are learned from few images.
    */
   readonly positions: 'none' | 'sine';
 };

@@ -54,13 +54,18 @@ export class Medvint extends nn.Module {
 
   /** Image [B, 3, S, S], normalised -> [B, C, S / 16, S / 16] */
   visionFeatures(image: Tensor): Tensor {
-    return this.vision_model.forward(image);
+    if (this.config.decoder.positions === 'none') return this.vision_model.forward(image);
+    const { layers } = this.vision_model;
+    const before = layers.slice(0, -1).reduce((x, layer) => layer.forward(x), image);
+    // Told before the last stage, places and what is there meet in its layers: what queries see when they look everywhere, as
+    // they do at first, then says already what lies where.
+    return (layers.at(-1) as nn.Layer).forward(withPlaces(before));
   }
 
   /** What the queries have seen in the features: [B, Q, C] */
   queryFeatures(features: Tensor): Tensor {
-    const seen = features.flatten(2).transpose(1, 2); // [B, H W, C]
-    const memory = this.config.decoder.positions === 'none' ? seen : seen.add(placesOf(features));
+    const told = this.config.decoder.positions === 'none' ? features : withPlaces(features);
+    const memory = told.flatten(2).transpose(1, 2); // [B, H W, C]
     const queries = this.query_embed.weight.unsqueeze(0).expand([features.size(0), -1, -1]);
     return this.decoder.forward(queries, memory);
   }
@@ -109,10 +114,10 @@ export type OwnedTexts = {
   readonly places: Tensor;
 };
 
-/** Places of features [B, C, H, W], [H W, C]. */
-function placesOf(features: Tensor): Tensor {
+/** Features [B, C, H, W] with the sines of their places added. */
+function withPlaces(features: Tensor): Tensor {
   const [, channels, height, width] = features.shape as [number, number, number, number];
-  return sinePositions(height, width, channels, features);
+  return features.add(sinePositions(height, width, channels, features));
 }
 
 /** A fresh network: it answers nonsense. For tests, and for its shape. */

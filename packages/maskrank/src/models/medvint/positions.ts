@@ -7,7 +7,7 @@ import { fromTypedArray, type Tensor } from '@maskrank/torch';
 /** Longest wavelength over the shortest. Maps have few places: longer waves would tell nothing new. */
 const SPREAD = 100;
 
-/** [H W, C], rows first; C a multiple of 4. */
+/** [C, H, W]; C a multiple of 4. */
 export function sinePositions(
   height: number,
   width: number,
@@ -15,16 +15,14 @@ export function sinePositions(
   like: Pick<Tensor, 'dtype' | 'device'>,
 ): Tensor {
   const waves = channels / 4; // each with a sine and a cosine, in each direction
-  const data = new Float32Array(height * width * channels);
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++)
-      for (let i = 0; i < waves; i++) {
-        const turn = SPREAD ** (-i / waves); // radians a place
-        const at = (y * width + x) * channels + i;
-        data[at] = Math.sin(y * turn);
-        data[at + waves] = Math.cos(y * turn);
-        data[at + 2 * waves] = Math.sin(x * turn);
-        data[at + 3 * waves] = Math.cos(x * turn);
+  const data = new Float32Array(channels * height * width);
+  for (let i = 0; i < waves; i++) {
+    const turn = SPREAD ** (-i / waves); // radians a place
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++) {
+        const told = [Math.sin(y * turn), Math.cos(y * turn), Math.sin(x * turn), Math.cos(x * turn)];
+        for (const [k, value] of told.entries()) data[((i + k * waves) * height + y) * width + x] = value;
       }
-  return fromTypedArray(data, [height * width, channels], { device: like.device }).to(like.dtype);
+  }
+  return fromTypedArray(data, [channels, height, width], { device: like.device }).to(like.dtype);
 }

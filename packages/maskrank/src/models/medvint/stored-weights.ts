@@ -14,9 +14,6 @@ export type WeightStorage = (typeof WEIGHT_STORAGES)[number];
 /** Elements widened at a time; four bytes each stay within a second-level cache or little beyond. */
 const BLOCK_ELEMENTS = 1 << 20;
 
-/** Spread of weights that are drawn, as LLaMA's. */
-const INITIAL_SD = 0.02;
-
 /** The smallest normal float32: rows below it, and rows of zeros, have no scale of their own to divide by. */
 const SMALLEST_SCALE = 2 ** -126;
 
@@ -62,7 +59,9 @@ export abstract class StoredMatrix extends nn.Module {
   }
 
   override resetParameters(generator: Generator): void {
-    tidy(() => this.store(randn(this.weight.shape, { generator }).mul(INITIAL_SD)));
+    // Keeps the size of what passes through; with LLaMA's 4096 columns that is its own 0.02, about.
+    const deviation = this.weight.size(1) ** -0.5;
+    tidy(() => this.store(randn(this.weight.shape, { generator }).mul(deviation)));
   }
 }
 
