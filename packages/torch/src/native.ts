@@ -134,7 +134,7 @@ function keepFreedMemory(addon: Native): void {
   const isChosen = [MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_, GLIBC_TUNABLES].some(
     (x) => x !== undefined,
   );
-  if (!isChosen) addon.keepFreedMemory?.(KEPT_BYTES, KEPT_BLOCK_BYTES);
+  if (!isChosen) addon.keepFreedMemory(KEPT_BYTES, KEPT_BLOCK_BYTES);
 }
 
 let loaded: Native | undefined;

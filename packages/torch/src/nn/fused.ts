@@ -34,14 +34,14 @@ export function linearThen(
   bias: Tensor | null,
   { activation = 'none', residual = null }: LinearThen = {},
 ): Tensor {
-  const quick = native().fusedLinear?.(
+  const quick = native().fusedLinear(
     x.handle,
     weight.handle,
     bias?.handle ?? null,
     ACTIVATIONS.indexOf(activation),
     residual?.handle ?? null,
   );
-  if (typeof quick === 'number') return new Tensor(quick);
+  if (quick !== null) return new Tensor(quick);
   const flat = x.ndim === 2 ? linear(x, weight, bias) : linear(x.reshape([-1, x.size(-1)]), weight, bias);
   const changed = COMPOSED[activation](flat).view([...x.shape.slice(0, -1), weight.size(0)]);
   return residual === null ? changed : residual.add(changed);
@@ -58,6 +58,6 @@ export function quickAttention(
   v: Tensor,
   { heads, bias = null }: { readonly heads: number; readonly bias?: Tensor | null },
 ): Tensor | null {
-  const quick = native().fusedAttention?.(q.handle, k.handle, v.handle, heads, bias?.handle ?? null);
-  return typeof quick === 'number' ? new Tensor(quick) : null;
+  const quick = native().fusedAttention(q.handle, k.handle, v.handle, heads, bias?.handle ?? null);
+  return quick === null ? null : new Tensor(quick);
 }
