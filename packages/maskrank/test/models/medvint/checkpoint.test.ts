@@ -296,7 +296,7 @@ describe('storages', () => {
       const again = await loadMedvintNetwork(path, options);
       tidy(() => {
         const far = distance(logits(loaded.network), logits(network));
-        expect(far).toBeLessThan(storage === 'float32' ? 1e-6 : 0.05);
+        expect(far).toBeLessThan(storage === 'float32' ? 1e-6 : 0.1);
         expect(distance(logits(again.network), logits(loaded.network))).toBe(0);
       });
       // A file of float16, as the released ones are; an int8 file widened again.
