@@ -23,6 +23,7 @@ import {
   visionGrid,
   WordPiece,
 } from '../../models/clip/index.ts';
+import type { Config } from '../../run/config.ts';
 import { headerToMetadata } from '../../run/header.ts';
 import { safePoint } from '../../run/interrupt.ts';
 import type { FactImage } from '../../training/contrastive/batch.ts';
@@ -30,6 +31,7 @@ import { readCaptions, withCaptions } from '../../training/contrastive/captions.
 import { type ClassMaps, classMapsOf } from '../../training/contrastive/class-maps.ts';
 import { factsOf, type ImageFacts } from '../../training/contrastive/facts.ts';
 import { areaUnderRoc } from '../../training/contrastive/judge.ts';
+import { startAsMeanOfPlaces } from '../../training/contrastive/readout.ts';
 import { allTexts } from '../../training/contrastive/texts.ts';
 import { pretrain } from '../../training/contrastive/train.ts';
 import { augmentOptions } from '../finetune.ts';
@@ -81,7 +83,7 @@ export async function pretrainClipJob(request: PretrainClipRequest): Promise<Pre
       hidden: settings.hidden,
       crops: settings.crops,
       reveals: settings.reveals,
-      grid: settings.masks && settings.places > 0 ? visionGrid(model.config.vision) : null,
+      grid: learnsPlaces(config) ? visionGrid(model.config.vision) : null,
       changed: settings.augmentation.probability,
       augmentation: augmentOptions(settings.augmentation),
     };
@@ -107,6 +109,8 @@ export async function pretrainClipJob(request: PretrainClipRequest): Promise<Pre
   });
 }
 
+const learnsPlaces = ({ clipPretraining: { masks, places } }: Config): boolean => masks && places > 0;
+
 /** What training starts from. */
 async function firstNetwork(
   { from, config }: PretrainClipRequest,
@@ -117,6 +121,7 @@ async function firstNetwork(
     const tokenizer = WordPiece.ofTexts(allTexts(images.map(({ facts }) => facts)));
     const model = createClip(wanted, Generator.seeded(config.seed));
     checkVocabulary(tokenizer, model);
+    if (learnsPlaces(config)) startAsMeanOfPlaces(model);
     return { model, tokenizer };
   }
   const model = await loadClip(from);

@@ -106,3 +106,13 @@ export function placesLoss(
   ];
   return bothWays(places.matmul(texts.t()).div(options.temperature), truth, options);
 }
+
+/**
+ * What tokens [B, 1 + P, D] and text features [T, D] should not do, so that maps of channels tell where a class is: neither places
+ * nor texts should have negative channels, and the class token should know nothing that it does not read off the places.
+ */
+export function bypass(tokens: Tensor, textFeatures: Tensor): Tensor {
+  const own = tokens.slice(1, 0, 1);
+  const negative = (x: Tensor): Tensor => x.neg().relu().mean();
+  return negative(tokens.slice(1, 1)).add(negative(textFeatures)).add(own.mul(own).mean());
+}

@@ -10,9 +10,12 @@ import { type LoopOptions, runLoop, type StepReport } from '../loop.ts';
 import { batchOf, seedEngine, stepStream } from '../streams.ts';
 import { averageInto, copies, copyInto } from '../weights.ts';
 import { type FactImage, makePairBatch, type PairBatch, type PairBatchOptions } from './batch.ts';
-import { pairLoss, placesLoss } from './loss.ts';
+import { bypass, pairLoss, placesLoss } from './loss.ts';
+import { isReadout, keepValues } from './readout.ts';
 
 const STAGE = 'pretraining';
+/** Weight of what keeps tokens from going round their places, beside the places' loss. */
+const BYPASS = 0.3;
 
 export type PretrainOptions = {
   readonly model: Clip;
@@ -36,7 +39,10 @@ export function pretrainSteps(
 export async function pretrain(options: PretrainOptions): Promise<number> {
   const { model, images, config, seed } = options;
   noGrad(() => model.logit_scale.fill_(Math.log(1 / config.temperature)));
-  const named = [...model.namedParameters()].filter(([name]) => name !== 'logit_scale');
+  const keepsReadout = options.batch.grid !== null;
+  const named = [...model.namedParameters()].filter(
+    ([name]) => name !== 'logit_scale' && !(keepsReadout && isReadout(name, model)),
+  );
   const trained = new Map<string, Tensor>(named);
   const optimizer = new optim.AdamW(named, {
     learningRate: config.learningRate,
@@ -118,7 +124,7 @@ function update(
   let tokens: Tensor | undefined;
   const { site: read } = camSite(model, defaultCamLayer(model));
   const value = (site: VisionSite, x: Tensor): Tensor => {
-    if (site === read) tokens = x.slice(1, 1); // [B, P, D]
+    if (site === read) tokens = x; // [B, 1 + P, D]
     return x;
   };
   const features = model.encodeImage(images, places === null ? undefined : { value, endsEarly: true });
@@ -128,14 +134,16 @@ function update(
   const losses: Record<string, Tensor> = { total: whole };
   if (places !== null) {
     losses.images = whole;
-    losses.places = placesLoss(tokens as Tensor, textFeatures, places, { kind, temperature, hardness });
-    losses.total = whole.add(losses.places.mul(config.places));
+    const [seen, options] = [tokens as Tensor, { kind, temperature, hardness }];
+    losses.places = placesLoss(seen.slice(1, 1), textFeatures, places, options);
+    losses.total = whole.add(losses.places.add(bypass(seen, textFeatures).mul(BYPASS)).mul(config.places));
   }
   const forward = performance.now();
   (losses.total as Tensor).backward();
   const backward = performance.now();
   if (config.gradClip > 0) optim.clipGradNorm(trained.values(), config.gradClip);
   optimizer.step();
+  if (places !== null) keepValues(model);
   optimizer.zeroGrad();
   const end = performance.now();
   return {

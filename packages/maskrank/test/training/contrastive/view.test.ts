@@ -1,13 +1,15 @@
 // Views of images whose class maps are known: windows, mirrors and masks move pixels and classes alike, and texts follow what is
 // still shown.
 
-import { fromTypedArray, nn, tidy } from '@maskrank/torch';
+import { fromTypedArray, Generator, nn, noGrad, tidy } from '@maskrank/torch';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_AUGMENTATION } from '../../../src/imaging/augment.ts';
 import type { Mask } from '../../../src/imaging/types.ts';
+import { createClip } from '../../../src/models/clip/index.ts';
 import { makePairBatch } from '../../../src/training/contrastive/batch.ts';
 import { classMapsOf } from '../../../src/training/contrastive/class-maps.ts';
-import { placesLoss } from '../../../src/training/contrastive/loss.ts';
+import { bypass, placesLoss } from '../../../src/training/contrastive/loss.ts';
+import { startAsMeanOfPlaces } from '../../../src/training/contrastive/readout.ts';
 import { claimsShown, classOf, factsShown, truthOf } from '../../../src/training/contrastive/texts.ts';
 import {
   coverOf,
@@ -19,6 +21,7 @@ import {
   windowOf,
 } from '../../../src/training/contrastive/view.ts';
 import { Random } from '../../../src/util/random.ts';
+import { distance, images, SMALL, SMALL_CONVOLUTIONS } from '../../models/clip/small.ts';
 
 const SIDE = 112;
 /** Liver: the left upper quarter; kidney: a square of 16 px at the right lower end. */
@@ -161,6 +164,43 @@ describe('placesLoss', () => {
       const slopes = right.grad?.toFloat32Array() as Float32Array;
       expect([slopes[2], slopes[5]]).toEqual([0, 0]);
       expect(slopes[1]).toBeGreaterThan(0);
+    });
+  });
+});
+
+describe('a readout that starts as a mean of places', () => {
+  it('compares texts with the mean of normalised places', () => {
+    const config = { ...SMALL_CONVOLUTIONS, embedDim: SMALL_CONVOLUTIONS.vision.dim };
+    using model = createClip(config, Generator.seeded(1));
+    startAsMeanOfPlaces(model);
+    tidy(() => {
+      const x = images(2, config);
+      let tokens = x;
+      const value = (site: string, y: typeof x) => {
+        if (site === 'blocks.1') tokens = y;
+        return y;
+      };
+      const features = noGrad(() => model.encodeImage(x, { value, endsEarly: true }));
+      // Attention is nearly even at the start; features are the last norm of the class token with that mean.
+      const norm = (y: typeof x) => {
+        const centred = y.sub(y.mean([-1], true));
+        return centred.div(centred.mul(centred).mean([-1], true).add(1e-6).sqrt());
+      };
+      const expected = norm(norm(tokens).mean([1]).add(tokens.select(1, 0)));
+      expect(distance(features, expected)).toBeLessThan(0.2);
+    });
+  });
+
+  it('needs as many channels as features', () => {
+    using model = createClip(SMALL, Generator.seeded(1));
+    expect(() => startAsMeanOfPlaces(model)).toThrow(/equally many channels/);
+  });
+
+  it('is fined for negative places and for what the class token knows alone', () => {
+    tidy(() => {
+      const tokens = fromTypedArray(Float32Array.of(2, 0, 1, -4, 3, 0), [1, 3, 2]);
+      const texts = fromTypedArray(Float32Array.of(-3, 1, 1, 1), [2, 2]);
+      expect(bypass(tokens, texts).item()).toBeCloseTo(4 / 4 + 4 / 2 + 3 / 4, 6);
     });
   });
 });
