@@ -1,4 +1,4 @@
-// What the example programs share: painted pictures with boxes, a network small enough to learn in seconds, and Dice.
+// What the example programs share: phantoms with boxes, a network small enough to learn in seconds, and Dice.
 // Everything is in memory. Shapes: N pictures, S canvas side in px, E channels and G grid side of an embedding.
 
 import { mkdtempSync } from 'node:fs';
@@ -45,18 +45,22 @@ const LOOSE_BOX: mr.FromMaskOptions = {
   jitter: { kind: 'sides', sigma: 0.12 },
 };
 
-/** Painted pictures number `from` to `to`, each with a loose box around its lesion. */
+/** Phantoms of the breast number `from` to `to`, each with a loose box around its lesion; those without one are left out. */
 export function paint(from: number, to: number): Sample[] {
-  return Array.from({ length: to - from }, (_, i) => mr.drawShape('breast', 'examples', from + i, side))
-    .filter(({ mask }) => mask.data.includes(1))
-    .map(({ image, mask }, i) => {
-      const geometry = mr.createGeometry('stretch', image, side);
-      return {
-        input: Float32Array.from(mr.imageToCanvas(geometry, image, mr.NORMALISATIONS.sam)),
-        mask: mr.maskToCanvas(geometry, mask),
-        prompt: mr.promptFromMask(mask, LOOSE_BOX, new mr.Random(`box ${from + i}`)),
-      };
-    });
+  const family = mr.phantomFamily('breast');
+  return Array.from({ length: to - from }, (_, i) =>
+    mr.drawPhantom(family, 'examples', from + i, side),
+  ).flatMap(({ image, masks }, i) => {
+    const lesion = masks.get(1);
+    if (lesion === undefined) return [];
+    const geometry = mr.createGeometry('stretch', image, side);
+    const mask = mr.maskToCanvas(geometry, lesion);
+    return {
+      input: Float32Array.from(mr.imageToCanvas(geometry, image, mr.NORMALISATIONS.sam)),
+      mask,
+      prompt: mr.promptFromMask(mask, LOOSE_BOX, new mr.Random(`box ${from + i}`)),
+    };
+  });
 }
 
 /** Network input [N, 3, S, S]. */

@@ -1,6 +1,6 @@
-// Draws docs/images/ranked-candidates.png: one test case of a run on painted shapes, the truth with the outlines of both
+// Draws docs/images/ranked-candidates.png: one test case of a run on phantoms, the truth with the outlines of both
 // stages, and four candidates in the order of the virtual annotator. Needs a run that was evaluated:
-//   maskrank dataset sample breast --cases 120 --seed 7 --size 320 --out DATA
+//   maskrank dataset phantom breast --cases 120 --seed 7 --size 320 --out DATA
 //   maskrank dataset split DATA --labelled 0.5 --test 0.2 --validation 0.05
 //   maskrank finetune DATA --run RUN --steps 300 --training.learning-rate 1e-3 --training.schedule cosine \
 //     --training.warm-up-steps 20 --prompts.unlabelled oracle-box --prompts.test oracle-box --prompts.points 0
@@ -33,7 +33,7 @@ const COLOURS = {
 const paths = mr.runPaths(run);
 const { config } = mr.readRunConfig(run);
 const dataset = await mr.openDataset(JSON.parse(readFileSync(paths.record, 'utf8')).dataset.path);
-if (!dataset.dataset.name.startsWith('shapes-')) throw new Error('only painted shapes may be shown');
+if (!dataset.dataset.name.startsWith('phantoms-')) throw new Error('only phantoms may be shown');
 const [item] = dataset.labelled([caseId]);
 const [image, truth] = [await dataset.loadImage(item), await dataset.loadMask(item, CLASS)];
 
@@ -91,7 +91,7 @@ const crop = (raster) => ({
     return raster.data[at];
   }),
 });
-if (image.channels !== 1) throw new Error('the painted pictures are grey');
+if (image.channels !== 1) throw new Error('phantoms are grey');
 const tiles = candidates.map((mask) =>
   mr.drawOverlay(crop(image), [outline(crop(mask), COLOURS.candidate, 0.15)], {
     longestSidePx: (SIDE - GAP) / 2,

@@ -47,7 +47,19 @@ export const proof = {
     const results = [];
     try {
       writeFileSync(at('config.json'), JSON.stringify(CONFIG));
-      cli('dataset', 'sample', 'breast', '--cases', '40', '--size', '64', '--seed', '3', '--out', at('data'));
+      cli(
+        'dataset',
+        'phantom',
+        'breast',
+        '--cases',
+        '40',
+        '--size',
+        '64',
+        '--seed',
+        '3',
+        '--out',
+        at('data'),
+      );
       cli(
         'dataset',
         'split',

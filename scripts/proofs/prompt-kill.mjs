@@ -30,7 +30,10 @@ export const proof = {
     const results = [];
     try {
       writeFileSync(at('config.json'), JSON.stringify(CONFIG));
-      cli('dataset', 'sample', 'chest', '--cases', '24', '--size', '64', '--seed', '3', '--out', at('data'));
+      cli(
+        ...['dataset', 'phantom', 'chest', '--classes', 'lung', '--cases', '24'],
+        ...['--size', '64', '--seed', '3', '--out', at('data')],
+      );
       cli(
         ...['dataset', 'split', at('data'), '--labelled', '0.2', '--unlabelled', '0.8'],
         ...['--test', '0.2', '--validation', '0.1', '--seed', '3'],

@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { drawShape } from '../datasets/shapes.ts';
+import { drawPhantom } from '../datasets/phantoms/dataset.ts';
+import { mixed } from '../datasets/phantoms/mixed/family.ts';
 import { toRgb } from '../imaging/overlay.ts';
 import { CRF_PRESETS, denseCrf, unaryFromSaliency } from '../prompting/crf/index.ts';
 import { alternate, matmulRate, median, timed } from './measure.ts';
@@ -55,7 +56,8 @@ export const denseCrfBench: Bench = {
   name: 'dense-crf',
   describe: `dense CRF of two labels on ${SIDE} x ${SIDE} colours, ${OPTIONS.iterations} steps`,
   run: async (options) => {
-    const { image, mask } = drawShape('breast', 'dense-crf', 0, SIDE);
+    const { image, masks } = drawPhantom(mixed, 'dense-crf', 0, SIDE);
+    const mask = [...masks.values()][0]!;
     const rgb = toRgb(image);
     const saliency = Float32Array.from(mask.data, (inside) => 0.3 + 0.4 * inside);
     const unary = unaryFromSaliency({ ...mask, data: saliency }, { form: 'log' });

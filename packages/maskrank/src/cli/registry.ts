@@ -5,7 +5,6 @@ import { align } from './verbs/align.ts';
 import { baselineUnet } from './verbs/baseline-unet.ts';
 import { datasetImport } from './verbs/dataset-import.ts';
 import { datasetPhantom } from './verbs/dataset-phantom.ts';
-import { datasetSample } from './verbs/dataset-sample.ts';
 import { datasetSplit } from './verbs/dataset-split.ts';
 import { datasetVerify } from './verbs/dataset-verify.ts';
 import { demo } from './verbs/demo.ts';
@@ -29,7 +28,6 @@ export const registry: readonly Verb[] = [
   doctor,
   demo,
   datasetImport,
-  datasetSample,
   datasetPhantom,
   datasetVerify,
   datasetSplit,

@@ -29,8 +29,6 @@ export { factQuestions } from './phantoms/language.ts';
 export type { PhantomFamily, PhantomImage, PhantomQuestion, QuestionKind } from './phantoms/types.ts';
 export type { CaseRecord, Dataset, DatasetClass, FileRecord, SplitName, Splits } from './schema.ts';
 export { DATASET_FILE, DatasetSchema, SPLIT_NAMES, SPLITS_FILE, SplitsSchema } from './schema.ts';
-export type { ShapeFamily, ShapePicture, ShapesRequest } from './shapes.ts';
-export { drawShape, makeShapes, SHAPE_FAMILIES } from './shapes.ts';
 export type { SplitOptions } from './splits.ts';
 export { makeSplits, readSplits, writeSplits } from './splits.ts';
 export type { Finding, FindingKind, Severity, VerifyOptions, VerifyReport } from './verify.ts';

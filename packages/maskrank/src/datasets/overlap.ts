@@ -41,7 +41,7 @@ export function pretrainingOverlaps(dataset: Dataset, weights: string): Overlap[
       ([, pattern]) => pattern.test(collection ?? '') || pattern.test(record.id),
     );
     const set = sure?.[0] ?? collection;
-    if (set === undefined || set === 'shapes') continue;
+    if (set === undefined || set === 'phantoms') continue;
     const count = counts.get(set) ?? {
       certainty: sure ? ('known' as const) : ('possible' as const),
       cases: 0,

@@ -12,34 +12,34 @@ import { runCli } from './harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-verbs-'));
 afterAll(() => rmSync(dir, { recursive: true }));
-const shapes = join(dir, 'shapes');
+const phantoms = join(dir, 'phantoms');
 
 beforeAll(async () => {
   const { code, stdout } = await runCli([
     'dataset',
-    'sample',
+    'phantom',
     'breast',
     '--cases',
     '8',
     '--size',
     '64',
     '--out',
-    shapes,
+    phantoms,
   ]);
-  expect(stdout).toMatch(/8 cases of shapes-breast\nnext: maskrank dataset split/);
+  expect(stdout).toMatch(/8 cases of phantoms-breast\nnext: maskrank dataset split/);
   expect(code).toBe(0);
 });
 
-describe('dataset sample', () => {
+describe('dataset phantom', () => {
   it.each([
-    [['dataset', 'sample', 'breats', '--out', 'x'], 2, /no family "breats"\. Did you mean "breast"\?/],
+    [['dataset', 'phantom', 'breats', '--out', 'x'], 2, /no family "breats"\. Did you mean "breast"\?/],
     [
-      ['dataset', 'sample', 'breast', '--out', 'x', '--cases', '0'],
+      ['dataset', 'phantom', 'breast', '--out', 'x', '--cases', '0'],
       2,
       /--cases: '0' is not allowed here: a whole number from 1/,
     ],
-    [['dataset', 'sample', 'breast'], 2, /missing --out DATASET/],
-    [['dataset', 'sample', 'breast', '--out', shapes], 2, /is not empty/],
+    [['dataset', 'phantom', 'breast'], 2, /missing --out DATASET/],
+    [['dataset', 'phantom', 'breast', '--out', phantoms], 2, /is not empty/],
   ])('%j ends with %i', async (argv, exitCode, message) => {
     const { code, stderr } = await runCli(argv);
     expect(stderr).toMatch(message);
@@ -50,11 +50,11 @@ describe('dataset sample', () => {
 describe('dataset split', () => {
   it('writes a division, repeats it, and never replaces another by accident', async () => {
     const split = (...argv: string[]) =>
-      runCli(['dataset', 'split', shapes, '--labelled', '0.25', '--test', '0.25', ...argv]);
+      runCli(['dataset', 'split', phantoms, '--labelled', '0.25', '--test', '0.25', ...argv]);
     const first = await split();
     expect(first.stdout).toMatch(/^split +cases +groups +with lesion\nlabelled +\d/);
-    expect(first.stdout).toMatch(/next: maskrank finetune .* --run runs\/shapes-breast/);
-    const file = join(shapes, 'splits.json');
+    expect(first.stdout).toMatch(/next: maskrank finetune .* --run runs\/phantoms-breast/);
+    const file = join(phantoms, 'splits.json');
     const written = readFileSync(file, 'utf8');
     expect((await split()).code).toBe(0);
     const other = await split('--seed', '8');
@@ -78,7 +78,7 @@ describe('dataset split', () => {
     [['--empty-cases', 'drop'], 2, /--empty-cases: 'drop' is not allowed here: keep, leave-out/],
     [['--stratify-by', 'pathologie'], 2, /Did you mean "pathology"\?/],
   ])('%j ends with %i', async (argv, exitCode, message) => {
-    const { code, stderr } = await runCli(['dataset', 'split', shapes, ...argv]);
+    const { code, stderr } = await runCli(['dataset', 'split', phantoms, ...argv]);
     expect(stderr).toMatch(message);
     expect(code).toBe(exitCode);
   });
@@ -92,16 +92,16 @@ describe('dataset split', () => {
 
 describe('dataset verify', () => {
   it('passes a sound dataset and proposes the split', async () => {
-    const { code, stdout } = await runCli(['dataset', 'verify', shapes]);
-    expect(stdout).toMatch(/shapes-breast: 8 cases, \d+ files: 0 error\(s\)/);
+    const { code, stdout } = await runCli(['dataset', 'verify', phantoms]);
+    expect(stdout).toMatch(/phantoms-breast: 8 cases, \d+ files: 0 error\(s\)/);
     expect(code).toBe(0);
   });
 
   it('ends with 3 on errors and still gives the findings', async () => {
     const broken = join(dir, 'broken');
-    await runCli(['dataset', 'sample', 'chest', '--cases', '4', '--size', '64', '--out', broken]);
-    writeFileSync(join(broken, 'images', 'chest_0001.png'), 'not an image');
-    rmSync(join(broken, 'images', 'chest_0002.png'));
+    await runCli(['dataset', 'phantom', 'chest', '--cases', '4', '--size', '64', '--out', broken]);
+    writeFileSync(join(broken, 'images', 'chest_00001.png'), 'not an image');
+    rmSync(join(broken, 'images', 'chest_00002.png'));
     const { code, json, stderr } = await runCli(['dataset', 'verify', broken, '--json']);
     expect(code).toBe(3);
     expect(stderr).toMatch(/error: .*broken: \d+ error\(s\)\. Mend them/);
@@ -113,14 +113,14 @@ describe('dataset verify', () => {
 });
 
 describe('dataset import', () => {
-  it('imports a folder that holds a dataset of shapes', async () => {
+  it('imports a folder that holds a dataset of phantoms', async () => {
     const source = join(dir, 'source');
     mkdirSync(join(source, 'masks'), { recursive: true });
     mkdirSync(join(source, 'images'));
     for (let i = 0; i < 3; i++) {
-      const name = `breast_000${i}.png`;
-      writeFileSync(join(source, 'images', name), readFileSync(join(shapes, 'images', name)));
-      const mask = join(shapes, 'masks', 'lesion', name);
+      const name = `breast_0000${i}.png`;
+      writeFileSync(join(source, 'images', name), readFileSync(join(phantoms, 'images', name)));
+      const mask = join(phantoms, 'masks', 'lesion', name);
       if (existsSync(mask)) writeFileSync(join(source, 'masks', name), readFileSync(mask));
     }
     const argv = [
@@ -143,8 +143,8 @@ describe('dataset import', () => {
   it.each([
     [['foldr', 'x'], 2, /no importer "foldr"\. Did you mean "folder"\?/],
     [['folder', join(dir, 'nothing')], 3, /nothing there/],
-    [['busi', shapes, '--classes', '1=a'], 2, /no option "classes"/],
-    [['folder', shapes, '--mask-threshold', 'high'], 2, /maskThreshold = NaN/],
+    [['busi', phantoms, '--classes', '1=a'], 2, /no option "classes"/],
+    [['folder', phantoms, '--mask-threshold', 'high'], 2, /maskThreshold = NaN/],
   ])('%j ends with %i', async (argv, exitCode, message) => {
     const { code, stderr } = await runCli(['dataset', 'import', ...argv, '--out', join(dir, 'never')]);
     expect(stderr).toMatch(message);
@@ -158,7 +158,7 @@ describe('report', () => {
     schemaVersion: 1,
     configHash: 'c0',
     madeFrom: { dataset: 'd0' },
-    dataset: { name: 'shapes-breast', split: 'test', classes: [{ id: 1, name: 'lesion' }] },
+    dataset: { name: 'phantoms-breast', split: 'test', classes: [{ id: 1, name: 'lesion' }] },
     tolerances: [{ key: '2px', value: 2, unit: 'px' }],
     empties: 'exclude',
     missedDistance: 'image diagonal',
@@ -175,11 +175,11 @@ describe('report', () => {
     const path = join(dir, 'run');
     const run = await RunFolder.open(path, {
       mode: 'create',
-      command: `maskrank finetune ${shapes} --run ${path}`,
+      command: `maskrank finetune ${phantoms} --run ${path}`,
       versions: { maskrank: '0.1.0', node: '20.19.0', engine: null },
       resolved: resolveConfig({ flags: { 'training.batchSize': '4' } }),
     });
-    await run.setDataset(shapes, 'd0');
+    await run.setDataset(phantoms, 'd0');
     using metrics = MetricsLog.open(run.paths.metrics);
     metrics.log({ stage: 'stage1', step: 10, epoch: 1, losses: { total: 0.5 } });
     const warning = { level: 'warn', msg: 'the <b>loss</b> is odd' };

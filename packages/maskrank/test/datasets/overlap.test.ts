@@ -35,7 +35,7 @@ describe('pretrainingOverlaps', () => {
   });
 
   it('is silent about generated pictures and weights made from scratch', () => {
-    expect(pretrainingOverlaps(dataset([{ id: 'a', collection: 'shapes' }]), 'sam-med2d_b')).toEqual([]);
+    expect(pretrainingOverlaps(dataset([{ id: 'a', collection: 'phantoms' }]), 'sam-med2d_b')).toEqual([]);
     expect(pretrainingOverlaps(dataset([{ id: 'amos_1' }]), 'small')).toEqual([]);
   });
 });

@@ -93,7 +93,7 @@ describe('on a run', () => {
   };
 
   beforeAll(async () => {
-    await cli('dataset', 'sample', 'breast', '--cases', '16', '--size', '64', '--out', data);
+    await cli('dataset', 'phantom', 'breast', '--cases', '16', '--size', '64', '--out', data);
     await cli('dataset', 'split', data, '--labelled', '0.3', '--test', '0.2', '--validation', '0.1');
     const small = ['--data.image-size', '64', '--prompts.unlabelled', 'oracle-box', '--prompts.points', '0'];
     const skip = ['--alignment.skip.min-region-px', '1', '--alignment.skip.max-region-fraction', '1'];

@@ -1,4 +1,4 @@
-// The whole chain by its commands on painted shapes at 64 px: every artefact, resumption, and the refusals a person meets.
+// The whole chain by its commands on phantoms at 64 px: every artefact, resumption, and the refusals a person meets.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,7 +45,7 @@ const must = async (...argv: string[]) => {
 
 beforeAll(async () => {
   writeFileSync(config, JSON.stringify(settings));
-  await must('dataset', 'sample', 'breast', '--cases', '40', '--size', '64', '--seed', '3', '--out', data);
+  await must('dataset', 'phantom', 'breast', '--cases', '40', '--size', '64', '--seed', '3', '--out', data);
   await must(
     'dataset',
     'split',

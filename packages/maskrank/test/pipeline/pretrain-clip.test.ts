@@ -1,4 +1,4 @@
-// `pretrain clip` on painted shapes: a file with its network and vocabulary, the same bytes after a kill, and refusals.
+// `pretrain clip` on phantoms: a file with its network and vocabulary, the same bytes after a kill, and refusals.
 
 import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
@@ -23,7 +23,7 @@ beforeAll(async () => {
   const settings = { steps: 4, batchSize: 4, checkpointEverySteps: 1, logEverySteps: 1, warmUpSteps: 1 };
   writeFileSync(config, JSON.stringify({ clipPretraining: settings }));
   for (const argv of [
-    ['dataset', 'sample', 'breast', '--cases', '30', '--size', '64', '--seed', '3', '--out', data],
+    ['dataset', 'phantom', 'breast', '--cases', '30', '--size', '64', '--seed', '3', '--out', data],
     ['dataset', 'split', data, '--seed', '1', '--empty-cases', 'keep', '--replace'],
   ])
     expect((await runCli(argv)).code).toBe(0);

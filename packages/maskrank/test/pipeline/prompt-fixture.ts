@@ -20,7 +20,7 @@ export async function must(argv: readonly string[], options?: RunCliOptions): Pr
   return result;
 }
 
-/** A painted dataset with a division, and the settings as a file. */
+/** A dataset of phantoms with a division, and the settings as a file. */
 export async function makeData(
   dir: string,
   { family = 'breast', cases = 8 }: { family?: 'breast' | 'chest'; cases?: number } = {},
@@ -28,8 +28,10 @@ export async function makeData(
   const [data, config] = [join(dir, `data-${family}-${cases}`), join(dir, 'config.json')];
   await must([
     'dataset',
-    'sample',
+    'phantom',
     family,
+    '--classes',
+    family === 'breast' ? 'lesion' : 'lung',
     '--cases',
     `${cases}`,
     '--size',

@@ -103,7 +103,7 @@ beforeAll(async () => {
   writeFileSync(config, JSON.stringify(settings));
   const sample = [
     'dataset',
-    'sample',
+    'phantom',
     'breast',
     '--cases',
     '24',

@@ -26,12 +26,15 @@ const DEMO_CONFIG = {
   evaluation: { alsoPrompts: ['self'] },
 };
 
+/** What is outlined in each family. */
+const CLASS_OF = { breast: 'lesion', chest: 'lung' } as const;
+
 type Step = readonly [argv: readonly string[], words: string];
 
 export const demo = defineVerb({
   name: 'demo',
-  summary: 'the whole job on painted shapes or a folder of your own; a report at the end',
-  details: `Paints a data set (or imports --data FOLDER with images/ and masks/), divides it so that a tenth of the training
+  summary: 'the whole job on phantoms or a folder of your own; a report at the end',
+  details: `Draws phantoms (or imports --data FOLDER with images/ and masks/), divides it so that a tenth of the training
 cases is labelled, fine-tunes a small network on that tenth, lets the virtual annotator rank four proposals for each
 unlabelled image, aligns, measures every stage and control on untouched images, and writes report.html.
 Boxes come from hidden masks here (oracle) and are marked so; the pictures stand for nothing clinical.`,
@@ -41,13 +44,13 @@ Boxes come from hidden masks here (oracle) and are marked so; the pictures stand
   ],
   options: {
     out: { value: 'DIR', describe: 'folder of everything; default maskrank-demo' },
-    data: { value: 'FOLDER', describe: 'your own images/ and masks/ instead of painted shapes' },
+    data: { value: 'FOLDER', describe: 'your own images/ and masks/ instead of phantoms' },
     family: {
       value: 'FAMILY',
       choices: ['breast', 'chest'],
-      describe: 'of the painted shapes; default breast',
+      describe: 'of the phantoms; default breast',
     },
-    cases: { value: 'NUMBER', describe: 'painted pictures; default 160', parse: wholeNumber(40) },
+    cases: { value: 'NUMBER', describe: 'phantoms; default 160', parse: wholeNumber(40) },
   },
   run: async ({ options, config, out, signal }) => {
     const { existsSync, mkdirSync } = await import('node:fs');
@@ -62,8 +65,11 @@ Boxes come from hidden masks here (oracle) and are marked so; the pictures stand
     const source: Step =
       data === undefined
         ? [
-            ['dataset', 'sample', family, '--cases', String(cases), '--seed', seed, '--out', at('dataset')],
-            'paint a data set',
+            [
+              ...['dataset', 'phantom', family, '--classes', CLASS_OF[family]],
+              ...['--cases', String(cases), '--seed', seed, '--out', at('dataset')],
+            ],
+            'draw a data set',
           ]
         : [['dataset', 'import', 'folder', data, '--out', at('dataset')], 'import your images'];
     const done = data === undefined && existsSync(join(at('dataset'), 'dataset.json'));
