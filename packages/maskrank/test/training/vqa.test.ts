@@ -21,7 +21,7 @@ import {
   TextIds,
   textGroups,
 } from '../../src/training/vqa/batch.ts';
-import { mirrorAnswer } from '../../src/training/vqa/questions.ts';
+import { mirrorAnswer, ofOwnKind, withPrompted } from '../../src/training/vqa/questions.ts';
 import { countExact } from '../../src/training/vqa/score.ts';
 import { batchTensors } from '../../src/training/vqa/tensors.ts';
 import { answerLoss } from '../../src/training/vqa/train.ts';
@@ -82,6 +82,24 @@ describe('a batch', () => {
     expect(sided.planes).toEqual(planesOf([askedImage(1).image]));
     expect(free.planes.slice(0, 64)).toEqual(sided.planes.slice(0, 64).reverse());
     expect(mirrorAnswer('oval, on the left; bright')).toBe('oval, on the right; bright');
+  });
+});
+
+describe('questions', () => {
+  it('about shape and location together are a kind of their own, asked in the words of prompting, too', () => {
+    const asked = { kind: 'location', classId: 1, answer: 'oval, in the centre of the image' };
+    const own = ofOwnKind({
+      ...asked,
+      question: 'What is the shape and location of the mass in this image?',
+    });
+    expect(own.kind).toBe('shape and location');
+    const other = { ...asked, question: 'Where is the mass?' };
+    const classes = [{ id: 1, name: 'lesion' }];
+    expect(withPrompted([own, other], { classes, modality: 'ct' })).toEqual([
+      own,
+      { ...own, question: 'What is the shape and location of the lesion in this CT image?' },
+      other,
+    ]);
   });
 });
 
