@@ -11,5 +11,6 @@ export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   'surface-dice': async () => (await import('./surface-dice.ts')).surfaceDiceBench,
   'dense-crf': async () => (await import('./dense-crf.ts')).denseCrfBench,
   gscorecam: async () => (await import('./gscorecam.ts')).gscorecam,
+  phantoms: async () => (await import('./phantoms.ts')).phantoms,
   leaks: async () => (await import('./leaks.ts')).leaks,
 };
