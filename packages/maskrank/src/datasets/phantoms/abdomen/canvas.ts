@@ -115,13 +115,17 @@ export class Canvas {
         const w10 = a - w11;
         const w01 = b - w11;
         const w00 = 1 - a - w01;
-        const at = (k: number) =>
-          moved[g + k]! * w00 + moved[g + k + 3]! * w10 + moved[h + k]! * w01 + moved[h + k + 3]! * w11;
-        gx[p] = (column * cell + 0.5 - cx) * mm + at(0);
-        gy[p] = (row * cell + 0.5 - cy) * mm + at(1);
-        gz[p] = z + at(2);
-        low = Math.min(low, gz[p]!);
-        high = Math.max(high, gz[p]!);
+        gx[p] =
+          (column * cell + 0.5 - cx) * mm +
+          (moved[g]! * w00 + moved[g + 3]! * w10 + moved[h]! * w01 + moved[h + 3]! * w11);
+        gy[p] =
+          (row * cell + 0.5 - cy) * mm +
+          (moved[g + 1]! * w00 + moved[g + 4]! * w10 + moved[h + 1]! * w01 + moved[h + 4]! * w11);
+        const here =
+          z + (moved[g + 2]! * w00 + moved[g + 5]! * w10 + moved[h + 2]! * w01 + moved[h + 5]! * w11);
+        gz[p] = here;
+        if (here < low) low = here;
+        if (here > high) high = here;
       }
     }
     return [low, high];
@@ -151,9 +155,12 @@ export class Canvas {
         const g = row * points + column;
         const o = g * OUTLINE;
         let [nearest, farthest] = [Infinity, -Infinity];
-        for (const k of [o, o + OUTLINE, o + stride, o + stride + OUTLINE]) {
-          nearest = Math.min(nearest, outlines[k]! - outlines[k + 3]!);
-          farthest = Math.max(farthest, outlines[k]!);
+        for (let corner = 0; corner < 4; corner++) {
+          const k = o + (corner & 1) * OUTLINE + (corner >> 1) * stride;
+          const cavity = outlines[k]!;
+          const skin = cavity - outlines[k + 3]!;
+          if (skin < nearest) nearest = skin;
+          if (cavity > farthest) farthest = cavity;
         }
         const box: Box = [
           column * cell,

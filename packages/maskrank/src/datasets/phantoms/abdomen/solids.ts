@@ -13,6 +13,9 @@ export type Part = {
   readonly capsule?: Float64Array;
 };
 
+/** Beyond this distance from a surface nobody asks for more than the side, mm. */
+const FAR_MM = 14;
+
 /** The union of its parts. */
 export type Solid = readonly Part[];
 
@@ -101,9 +104,10 @@ export type Knot = readonly [number, number, number, number];
 /** A tube swept along a Catmull-Rom curve through the knots; `swell(s)` scales the radius at `s` mm from the start. */
 export function tube(knots: readonly Knot[], stepMm = 9, swell: (sMm: number) => number = () => 1): Solid {
   const parts: Part[] = [];
-  let previous = knots[0]!;
+  const [x, y, z, first] = knots[0]!;
+  let previous: Vec = [x, y, z];
   let s = 0;
-  let radius = previous[3] * swell(0);
+  let radius = first * swell(0);
   for (let i = 0; i + 1 < knots.length; i++) {
     const [p0, p1, p2, p3] = [
       knots[Math.max(0, i - 1)]!,
@@ -115,12 +119,11 @@ export function tube(knots: readonly Knot[], stepMm = 9, swell: (sMm: number) =>
     const steps = Math.max(1, Math.round(length / stepMm));
     for (let n = 1; n <= steps; n++) {
       const t = n / steps;
-      const point = [0, 1, 2, 3].map((c) => catmullRom(p0[c]!, p1[c]!, p2[c]!, p3[c]!, t)) as unknown as Knot;
+      const at = (c: 0 | 1 | 2 | 3) => catmullRom(p0[c], p1[c], p2[c], p3[c], t);
+      const point: Vec = [at(0), at(1), at(2)];
       s += length / steps;
-      const next = Math.max(0.8, point[3] * swell(s));
-      parts.push(
-        capsule([previous[0], previous[1], previous[2]], [point[0], point[1], point[2]], radius, next),
-      );
+      const next = Math.max(0.8, at(3) * swell(s));
+      parts.push(capsule(previous, point, radius, next));
       previous = point;
       radius = next;
     }
@@ -189,7 +192,11 @@ export function blend(parts: readonly Part[], blendMm: number): Part {
 export function carve(part: Part, hole: Part): Part {
   return {
     bounds: part.bounds,
-    distance: (x, y, z) => Math.max(part.distance(x, y, z), -hole.distance(x, y, z)),
+    distance: (x, y, z) => {
+      const d = part.distance(x, y, z);
+      // Far outside the hole makes no difference.
+      return d > FAR_MM ? d : Math.max(d, -hole.distance(x, y, z));
+    },
   };
 }
 
@@ -198,6 +205,10 @@ export function rough(part: Part, bumps: Field, mostMm: number): Part {
   const b = part.bounds;
   return {
     bounds: [b[0] - mostMm, b[1] + mostMm, b[2] - mostMm, b[3] + mostMm, b[4] - mostMm, b[5] + mostMm],
-    distance: (x, y, z) => part.distance(x, y, z) - bumps(x, y, z),
+    // Far from the surface its bumps make no difference.
+    distance: (x, y, z) => {
+      const d = part.distance(x, y, z);
+      return d > FAR_MM + mostMm || d < -FAR_MM - mostMm ? d : d - bumps(x, y, z);
+    },
   };
 }

@@ -118,9 +118,21 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     if (d <= 0) inside(x, y, z, at, out);
     else if (d > at.skinMm) out.hu = PLAIN_HU.skin;
     else if (d > at.wallMm) out.hu = PLAIN_HU.fat;
-    else out.hu = wallHu(x, y, z, d, at.wallMm, at.back, smooth(-90, -170, z));
+    else out.hu = wallHu(x, y, z, d, at.wallMm, at.back, levelOf(z).pelvic);
     if (y > -40) spine(x, y, z, out);
   };
+
+  const levels: (Level | undefined)[] = [];
+  /** What depends on height alone, to a quarter of a millimetre. */
+  function levelOf(z: number): Level {
+    const index = Math.round((z + 400) * 2);
+    let level = levels[index];
+    if (level === undefined) {
+      level = makeLevel(index / 2 - 400);
+      levels[index] = level;
+    }
+    return level;
+  }
 
   function wallHu(
     x: number,
@@ -179,10 +191,10 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     if (z > CHEST_FROM_MM) chest(x, y, z, at.chestMm, out);
     if (z < 70 && y > AXIS_MM.front && x > -AXIS_MM.side && x < AXIS_MM.side) {
       // Psoas, and the crura of the diaphragm on both sides of the aorta.
-      const px = Math.abs(x) - 37 - 0.06 * Math.max(0, -z) + (z < -170 ? 0.12 * (z + 170) : 0);
-      const size = 17 * smooth(35, -70, z) + 3;
-      const py = y - 6 + 0.14 * Math.max(0, -z - 90);
-      if (z < 35 && sq(px / size) + sq(py / (size * 1.15)) < 1) firm(out, hu.muscle, 1);
+      const { psoasX, psoasY, psoasSize } = levelOf(z);
+      const px = (Math.abs(x) - psoasX) / psoasSize;
+      const py = (y - psoasY) / (psoasSize * 1.15);
+      if (z < 35 && px * px + py * py < 1) firm(out, hu.muscle, 1);
       const crus = sq((Math.abs(x - 3) - 21) / 5.5) + sq((y + 22) / 14);
       if (z > -20 && crus < 1) firm(out, hu.muscle, 1);
     }
@@ -205,13 +217,10 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
     } else if (above > -3.2 && z > 25) out.hu = hu.muscle - 5; // diaphragm
   }
 
-  /** Lumbar lordosis, and the sacrum's backward slope. */
-  const spineY: (z: number) => number = (z) =>
-    z > -150 ? 4 - 8 * Math.sin((z + 170) / 75) * smooth(60, -40, z) : 8 + 0.42 * (-150 - z);
-
   function spine(x: number, y: number, z: number, out: TrunkPoint): void {
     if (x < -70 || x > 70 || y < -40 || z < -245) return;
-    const yy = y - spineY(z);
+    const { spineY, waist } = levelOf(z);
+    const yy = y - spineY;
     const ax = Math.abs(x);
     if (z < -150) {
       const width = z > -185 ? 52 : 52 - 0.62 * (-185 - z);
@@ -219,8 +228,7 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
       if (e < 1) firm(out, e > 0.8 ? PLAIN_HU.cortical - 150 : trabecularHu + 40 * texture(x, y, z), 2);
       return;
     }
-    const p = (((z + 4) % VERTEBRA_MM) + VERTEBRA_MM) % VERTEBRA_MM;
-    const waist = 1 - 0.1 * Math.sin((Math.PI * (p - 8)) / 27);
+    const p = overPlate(z);
     const dent = yy > 10 ? 0.012 * sq(Math.max(0, 13 - ax)) : 0;
     const body = sq(ax / (24 * waist)) + sq((yy + dent * 2) / (18 * waist));
     const canal = sq(ax / 11) + sq((yy - 27) / 9);
@@ -241,6 +249,32 @@ export function makeTrunk(patient: Patient, random: Random): Trunk {
 
   return { outline, tissue };
 }
+
+/** What depends on height alone. */
+type Level = {
+  /** 0 above the pelvis, 1 in it. */
+  readonly pelvic: number;
+  /** Middle of the psoas beside the axis and behind it, and its half width, mm. */
+  readonly psoasX: number;
+  readonly psoasY: number;
+  readonly psoasSize: number;
+  /** Middle of the vertebral bodies: lumbar lordosis, and the sacrum's backward slope, mm. */
+  readonly spineY: number;
+  /** How much narrower a vertebral body is than at its plates. */
+  readonly waist: number;
+};
+
+/** Height over the lower plate of a vertebra, mm. */
+const overPlate = (z: number): number => (((z + 4) % VERTEBRA_MM) + VERTEBRA_MM) % VERTEBRA_MM;
+
+const makeLevel = (z: number): Level => ({
+  pelvic: smooth(-90, -170, z),
+  psoasX: 37 + 0.06 * Math.max(0, -z) - (z < -170 ? 0.12 * (z + 170) : 0),
+  psoasY: 6 - 0.14 * Math.max(0, -z - 90),
+  psoasSize: 17 * smooth(35, -70, z) + 3,
+  spineY: z > -150 ? 4 - 8 * Math.sin((z + 170) / 75) * smooth(60, -40, z) : 8 + 0.42 * (-150 - z),
+  waist: 1 - 0.1 * Math.sin((Math.PI * (overPlate(z) - 8)) / 27),
+});
 
 /** 0 at `from`, 1 at `to`, smooth between; `from` may be the larger. */
 export function smooth(from: number, to: number, x: number): number {
