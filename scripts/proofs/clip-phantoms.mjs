@@ -44,7 +44,7 @@ const phantoms = (lib, family, seed, count) =>
     for (let i = 0; i < count; i++) yield lib.drawPhantom(family, seed, i);
   };
 
-const imported = (lib, opened, ids) =>
+const imported = (opened, ids) =>
   async function* () {
     for (const item of opened.labelled(ids)) {
       const masks = new Map();
@@ -176,7 +176,7 @@ export const proof = {
         0,
         values(args, '--cases').length > 0 ? count : undefined,
       );
-      read.push({ ...opened.dataset, cases: imported(lib, opened, ids) });
+      read.push({ ...opened.dataset, cases: imported(opened, ids) });
     }
     const result = await measure(lib, model, folders.length > 0 ? read : drawn, {
       cam: { k: Number(given('--k', 32)), temperature: Number(given('--temperature', 1)) },

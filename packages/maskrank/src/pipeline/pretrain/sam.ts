@@ -62,7 +62,11 @@ export async function pretrainSamJob(request: PretrainSamRequest): Promise<Pretr
       return { file: out, hash: sha256, steps: 0, images: 0, parameters: 0, validation: [] };
     }
     const texts = textFrom === null ? undefined : await classTexts(textFrom, sources);
-    const architecture: SamConfig = { ...SAM_CONFIGS[settings.model], textDim: texts?.dim ?? 0 };
+    const architecture: SamConfig = {
+      ...SAM_CONFIGS[settings.model],
+      imageSize: settings.imageSize,
+      textDim: texts?.dim ?? 0,
+    };
     const canvas: CanvasOptions = {
       imageSize: architecture.imageSize,
       rule: architecture.geometry,

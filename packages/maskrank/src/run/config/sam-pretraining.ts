@@ -8,7 +8,16 @@ export const samPretraining = z
     model: z
       .enum(['sam-med2d-tiny', 'sam-med2d-small'])
       .default('sam-med2d-tiny')
-      .describe('the network, at 256 px; small has nine times the parameters, for a GPU'),
+      .describe('the network; small has nine times the parameters, for a GPU'),
+    imageSize: z
+      .int()
+      .min(32)
+      .max(1024)
+      .multipleOf(32)
+      .default(256)
+      .describe(
+        'pixels a side of the canvas. A step at 128 costs a quarter: begin there, then go on at 256 with --sam-pretraining.weights',
+      ),
     weights: z
       .string()
       .min(1)

@@ -99,8 +99,8 @@ describe('blur', () => {
         variance += v * ((i % 81) - 40) ** 2;
       });
       // Boxes are wider than asked for where they are narrower than a few pixels.
-    expect(Math.sqrt(variance)).toBeGreaterThan(0.9 * sigma - 0.02);
-    expect(Math.sqrt(variance)).toBeLessThan(sigma + 0.3);
+      expect(Math.sqrt(variance)).toBeGreaterThan(0.9 * sigma - 0.02);
+      expect(Math.sqrt(variance)).toBeLessThan(sigma + 0.3);
       // Left and right, up and down alike.
       for (let k = 1; k < 40; k++) expect(soft[40 * 81 + 40 - k]).toBeCloseTo(soft[(40 + k) * 81 + 40]!, 5);
     },
