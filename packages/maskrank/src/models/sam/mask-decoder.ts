@@ -9,7 +9,7 @@ import { cat, type Generator, nn, op, type Tensor } from '@maskrank/torch';
 import type { SamConfig } from './config.ts';
 import { type HighRes, highResChannels, unpackHighRes } from './high-res.ts';
 import { Mlp, rows } from './layers.ts';
-import { inImageOrder, Refine } from './refine.ts';
+import { inImageOrder, Refine, type RefineInputs } from './refine.ts';
 import { TwoWayTransformer } from './two-way-transformer.ts';
 
 /** Of SAM's LayerNorm2d. */
@@ -26,6 +26,8 @@ export type DecoderInput = {
   readonly sparse: Tensor;
   /** [N, C, G, G] */
   readonly dense: Tensor;
+  /** What was drawn of the prompts, [N, 1, 4 G, 4 G], for models that refine by it; null: nothing. */
+  readonly drawn?: Tensor | null;
 };
 
 export type DecoderOutput = {
@@ -56,7 +58,7 @@ export class MaskDecoder extends nn.Module {
   /** Stream for the dropped channels; null: the engine's own. */
   dropoutGenerator: Generator | null = null;
 
-  constructor(config: Pick<SamConfig, 'embedDim' | 'decoder' | 'encoder' | 'highRes'>) {
+  constructor(config: Pick<SamConfig, 'embedDim' | 'decoder' | 'encoder' | 'highRes' | 'boxMaps'>) {
     super();
     const { embedDim, decoder, highRes } = config;
     this.#fine = highResChannels(config);
@@ -78,14 +80,14 @@ export class MaskDecoder extends nn.Module {
     this.iou_prediction_head = new Mlp(embedDim, decoder.iouHeadDim, count, decoder.iouHeadDepth);
     this.conv_s0 = highRes ? new nn.Conv2d(this.#fine.quarter, embedDim / 8, 1) : null;
     this.conv_s1 = highRes ? new nn.Conv2d(this.#fine.half, embedDim / 4, 1) : null;
-    this.refine =
-      decoder.refine === null
-        ? null
-        : new Refine(embedDim / 8, highRes ? this.#fine.quarter : 0, decoder.refine);
+    this.refine = decoder.refine === null ? null : new Refine(refineInputs(config), decoder.refine);
   }
 
   /** `multimask`: the heads for ambiguous prompts (1 to 3); else the one for unambiguous ones (0). */
-  forward({ imageEmbeddings, imagePe, sparse, dense }: DecoderInput, multimask: boolean): DecoderOutput {
+  forward(
+    { imageEmbeddings, imagePe, sparse, dense, drawn = null }: DecoderInput,
+    multimask: boolean,
+  ): DecoderOutput {
     const n = sparse.size(0);
     const count = this.mask_tokens.weight.size(0);
     const output = cat([this.iou_token.weight, this.mask_tokens.weight]); // [1 + M, C]
@@ -98,12 +100,11 @@ export class MaskDecoder extends nn.Module {
     const pe = imagePe.flatten(2).transpose(1, 2); // [1, L, C]
     const { tokens: told, image } = this.transformer.forward(places, pe, tokens);
     const heads = multimask ? { from: 1, to: count } : { from: 0, to: 1 };
-    const masks = this.#masks(
-      this.#weights(told, heads),
-      this.#upscale(image, fine),
-      fine,
-      imageEmbeddings.size(2),
-    );
+    const masks = this.#masks(this.#weights(told, heads), this.#upscale(image, fine), {
+      quarter: fine?.quarter ?? null,
+      drawn,
+      side: imageEmbeddings.size(2),
+    });
     const iou = this.iou_prediction_head.forward(told.select(1, 0)).slice(1, heads.from, heads.to); // [N, M]
     return { masks, iou };
   }
@@ -116,13 +117,18 @@ export class MaskDecoder extends nn.Module {
     return cat(weights, 1);
   }
 
-  /** weights [N, M, C / 8], upscaled [N, L 16, C / 8] -> [N, M, 4 G, 4 G] */
-  #masks(weights: Tensor, upscaled: Tensor, fine: HighRes | null, side: number): Tensor {
+  /** weights [N, M, C / 8], upscaled [N, L 16, C / 8], quarter [N or 1, L 16, c'], drawn [N, 1, 4 G, 4 G] -> [N, M, 4 G, 4 G] */
+  #masks(
+    weights: Tensor,
+    upscaled: Tensor,
+    { quarter, drawn, side }: { quarter: Tensor | null; drawn: Tensor | null; side: number },
+  ): Tensor {
     const [n, count] = weights.shape as [number, number];
     const size = [n, count, 4 * side, 4 * side];
     if (this.refine !== null) {
-      const edges = fine === null ? null : inImageOrder(fine.quarter, side);
-      const refined = this.refine.forward(this.#dropChannels(inImageOrder(upscaled, side)), edges);
+      const edges = quarter === null ? null : inImageOrder(quarter, side);
+      const map = this.#dropChannels(inImageOrder(upscaled, side));
+      const refined = this.refine.forward(map, edges, drawn);
       return weights.bmm(refined.flatten(1, 2).transpose(1, 2)).view(size);
     }
     const logits = weights.bmm(upscaled.transpose(1, 2)); // [N, M, L 16]
@@ -157,6 +163,15 @@ export class MaskDecoder extends nn.Module {
     return x.mul(kept.div(keepP));
   }
 }
+
+/** What the refinement of a decoder is given. */
+export const refineInputs = (
+  config: Pick<SamConfig, 'embedDim' | 'encoder' | 'highRes' | 'boxMaps'>,
+): RefineInputs => ({
+  mapChannels: config.embedDim / 8,
+  edgeChannels: config.highRes ? highResChannels(config).quarter : 0,
+  drawn: config.boxMaps,
+});
 
 /** A transposed 2x2 convolution of stride 2 on places: [N, places, in] -> [N, places 4, out]. */
 function double(x: Tensor, conv: nn.ConvTranspose2d): Tensor {

@@ -95,8 +95,11 @@ export class PromptEncoder extends nn.Module {
     this.text_proj = textDim > 0 ? new TextProjection(textDim, embedDim) : null;
   }
 
-  /** Sparse tokens [N, tokens, C] (points, box corners, text; none: 0 tokens) and the dense map [N, C, G, G]. */
-  forward(prompts: PromptTensors): { sparse: Tensor; dense: Tensor } {
+  /**
+   * Sparse tokens [N, tokens, C] (points, box corners, text; none: 0 tokens), the dense map [N, C, G, G], and what it was made of:
+   * mask, boxes and clicks as the configuration draws them [N, 1, 4 G, 4 G], null where there is nothing.
+   */
+  forward(prompts: PromptTensors): { sparse: Tensor; dense: Tensor; drawn: Tensor | null } {
     const { points, boxes, masks, text } = prompts;
     const n = (points?.coords ?? boxes ?? masks ?? text)?.size(0) ?? 1;
     const tokens: Tensor[] = [];
@@ -112,7 +115,7 @@ export class PromptEncoder extends nn.Module {
       tokens.length > 0
         ? cat(tokens, 1)
         : zeros([n, 0, weight.size(1)], { dtype: weight.dtype, device: weight.device });
-    return { sparse, dense: this.#dense(prompts, n) };
+    return { sparse, ...this.#dense(prompts, n) };
   }
 
   /** Encoding of the grid's places, [1, C, G, G]. */
@@ -180,24 +183,29 @@ export class PromptEncoder extends nn.Module {
   }
 
   /** The mask, else the boxes drawn, and the clicks drawn over either, if the configuration wants that; else the embedding of no mask. */
-  #dense({ masks, boxes, boxPresent, points }: PromptTensors, n: number): Tensor {
+  #dense(
+    { masks, boxes, boxPresent, points }: PromptTensors,
+    n: number,
+  ): { dense: Tensor; drawn: Tensor | null } {
     const { boxMaps, clickMaps, embedDim, imageSize } = this.#config;
     const side = gridSize(this.#config);
     const cells = 4 * side;
     const size = { cells, cell: imageSize / cells };
     const clicks =
       clickMaps && points !== undefined ? clickMap(points.coords, points.labels, size) : undefined;
-    if (masks !== undefined)
-      return this.mask_downscaling.forward(clicks === undefined ? masks : masks.add(clicks));
+    if (masks !== undefined) {
+      const told = clicks === undefined ? masks : masks.add(clicks);
+      return { dense: this.mask_downscaling.forward(told), drawn: told };
+    }
     const none = this.no_mask_embed.weight.view([1, -1, 1, 1]).expand([n, embedDim, side, side]);
-    const drawn =
+    const filled =
       boxMaps && boxes !== undefined ? boxMap(boxes.view([n, -1, 4]), boxPresent, size) : undefined;
-    const map = drawn === undefined ? clicks : clicks === undefined ? drawn : drawn.add(clicks);
-    if (map === undefined) return none;
+    const map = filled === undefined ? clicks : clicks === undefined ? filled : filled.add(clicks);
+    if (map === undefined) return { dense: none, drawn: null };
     const seen = this.mask_downscaling.forward(map); // [N, C, G, G]
-    if (drawn !== undefined && boxPresent === undefined) return seen;
+    if (filled !== undefined && boxPresent === undefined) return { dense: seen, drawn: map };
     // Prompts of which nothing is drawn have no mask.
     const some = map.abs().amax([1, 2, 3], true).gt(0).to(map.dtype); // [N, 1, 1, 1]
-    return seen.mul(some).add(none.mul(some.rsub(1)));
+    return { dense: seen.mul(some).add(none.mul(some.rsub(1))), drawn: map };
   }
 }

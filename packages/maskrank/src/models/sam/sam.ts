@@ -39,7 +39,7 @@ export class Sam extends nn.Module {
     prompts: PromptTensors,
     options: { readonly multimask: boolean },
   ): DecoderOutput {
-    const { sparse, dense } = this.prompt_encoder.forward(prompts);
+    const { sparse, dense, drawn } = this.prompt_encoder.forward(prompts);
     const n = Math.max(embeddings.size(0), sparse.size(0));
     const input = {
       imageEmbeddings: embeddings,
@@ -47,6 +47,7 @@ export class Sam extends nn.Module {
       // Without any prompt there is one row for all images.
       sparse: sparse.size(0) === n ? sparse : sparse.expand([n, sparse.size(1), sparse.size(2)]),
       dense,
+      drawn,
     };
     return this.mask_decoder.forward(input, options.multimask);
   }

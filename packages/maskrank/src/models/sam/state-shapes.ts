@@ -5,7 +5,8 @@ import { convolutionStemEntries } from '../convolution-stem.ts';
 import { conv, type Entry, linear, norm, type Shape, times, under } from '../state-entries.ts';
 import { type DecoderConfig, gridSize, type SamConfig } from './config.ts';
 import { highResChannels } from './high-res.ts';
-import type { RefineConfig } from './refine.ts';
+import { refineInputs } from './mask-decoder.ts';
+import type { RefineConfig, RefineInputs } from './refine.ts';
 
 const biasedConv = (name: string, from: number, to: number, side: number): Entry[] => [
   ...conv(name, from, to, side),
@@ -111,8 +112,12 @@ const doubling = (name: string, from: number, to: number): Entry[] => [
   [`${name}.bias`, [to]],
 ];
 
-const refine = (map: number, edges: number, { depth, channels }: RefineConfig): Entry[] => [
+const refine = (
+  { mapChannels: map, edgeChannels: edges, drawn }: RefineInputs,
+  { depth, channels }: RefineConfig,
+): Entry[] => [
   ...(edges > 0 ? biasedConv('edges', edges, channels, 1) : []),
+  ...(drawn ? biasedConv('prompt', 1, channels, 3) : []),
   ...Array.from({ length: depth }, (_, i) => [
     ...conv(`layers.${3 * i}`, i === 0 ? map : channels, channels, 3),
     ...norm(`layers.${3 * i + 1}`, channels),
@@ -137,9 +142,7 @@ function maskDecoder(config: SamConfig): Entry[] {
     ...(highRes
       ? [...biasedConv('conv_s0', quarter, dim / 8, 1), ...biasedConv('conv_s1', half, dim / 4, 1)]
       : []),
-    ...(decoder.refine === null
-      ? []
-      : under('refine', refine(dim / 8, highRes ? quarter : 0, decoder.refine))),
+    ...(decoder.refine === null ? [] : under('refine', refine(refineInputs(config), decoder.refine))),
   ];
 }
 

@@ -1,6 +1,6 @@
 // The refinement of the decoder's upscaled map: order of places, identity at first, and what a checkpoint tells of it.
 
-import { cat, Generator, grad, nn, randn, type Tensor, tidy } from '@maskrank/torch';
+import { cat, Generator, grad, nn, randn, type Tensor, tidy, zeros } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
 import { afterAll, describe, expect, it } from 'vitest';
 import { embeddingChannels } from '../../../src/models/sam/high-res.ts';
@@ -41,25 +41,49 @@ describe('inImageOrder', () => {
 describe('Refine', () => {
   it('is the identity at first, and a residual of convolutions over neighbours afterwards', () => {
     tidy(() => {
-      const refine = nn.initialise(new Refine(4, 3, REFINE), Generator.seeded(1));
+      const refine = nn.initialise(
+        new Refine({ mapChannels: 4, edgeChannels: 3, drawn: true }, REFINE),
+        Generator.seeded(1),
+      );
       const [map, edges] = [randn([2, 8, 8, 4]), randn([1, 8, 8, 3])];
-      expect(distance(refine.forward(map, edges), map)).toBe(0);
+      expect(distance(refine.forward(map, edges, null), map)).toBe(0);
       wakeUp(refine);
-      const moved = refine.forward(map, edges).sub(map).abs().amax([0, 3]); // [8, 8]
+      const moved = refine.forward(map, edges, null).sub(map).abs().amax([0, 3]); // [8, 8]
       expect(moved.amin([0, 1]).item()).toBeGreaterThan(0);
       // Two convolutions of 3 x 3 see two pixels in each direction.
       const changed = map.clone();
       changed.select(0, 0).select(0, 4).select(0, 4).add_(1);
-      const felt = refine.forward(changed, edges).sub(refine.forward(map, edges)).abs().sum([0, 3]);
+      const felt = refine
+        .forward(changed, edges, null)
+        .sub(refine.forward(map, edges, null))
+        .abs()
+        .sum([0, 3]);
       const isFelt = (y: number, x: number) => felt.select(0, y).select(0, x).item() > 1e-6;
       expect([isFelt(2, 2), isFelt(4, 6), isFelt(1, 4), isFelt(4, 7)]).toEqual([true, true, false, false]);
     });
   });
 
+  it('feels what was drawn of the prompt where it was drawn', () => {
+    tidy(() => {
+      const refine = nn.initialise(
+        new Refine({ mapChannels: 4, edgeChannels: 0, drawn: true }, REFINE),
+        Generator.seeded(1),
+      );
+      wakeUp(refine);
+      const map = randn([1, 8, 8, 4]);
+      const drawn = zeros([1, 1, 8, 8]);
+      const blank = refine.forward(map, null, drawn);
+      drawn.select(2, 0).select(2, 0).add_(1);
+      const felt = refine.forward(map, null, drawn).sub(blank).abs().sum([0, 3]); // [8, 8]
+      expect(felt.select(0, 0).select(0, 0).item()).toBeGreaterThan(1e-6);
+      expect(felt.select(0, 7).select(0, 7).item()).toBe(0);
+    });
+  });
+
   it('without edges has no place for them', () => {
-    using refine = new Refine(4, 0, REFINE);
+    using refine = new Refine({ mapChannels: 4, edgeChannels: 0, drawn: false }, REFINE);
     expect([...refine.stateDict().keys()].filter((key) => key.startsWith('edges'))).toEqual([]);
-    expect(tidy(() => refine.forward(randn([1, 8, 8, 4]), null).shape)).toEqual([1, 8, 8, 4]);
+    expect(tidy(() => refine.forward(randn([1, 8, 8, 4]), null, null).shape)).toEqual([1, 8, 8, 4]);
   });
 });
 
