@@ -46,13 +46,15 @@ describe('maskrank prompt', () => {
     const dataset = await openDataset(data);
     const { labelled, unlabelled, validation, test } = await readSplits(join(data, 'splits.json'), dataset);
     const lines = linesOf(whole);
+    const mostRegions = dataset.dataset.classes[0]?.maxComponents ?? 1;
     expect(lines.map((line) => line.case)).toEqual([...labelled, ...unlabelled, ...validation, ...test]);
     for (const { boxes, points, provenance } of lines) {
       expect(provenance).toMatchObject({
         source: 'saliency',
         identity: expect.stringMatching(/^[0-9a-f]{64}$/),
       });
-      expect(boxes).toHaveLength(1);
+      expect(boxes.length).toBeGreaterThanOrEqual(1);
+      expect(boxes.length).toBeLessThanOrEqual(mostRegions);
       for (const { x, y } of points) expect([x, y].every((v) => v >= 0 && v < 64)).toBe(true);
     }
     expect(stderr).toContain('RANDOM WEIGHTS');
@@ -181,8 +183,10 @@ describe('maskrank prompt', () => {
     await must(prompt(whole, '--maps', '--preview', '--preview-cases', '3'));
     const pictures = readdirSync(join(whole, 'prompt-maps', '1'));
     expect(pictures).toHaveLength(n);
-    const map = await sharp(join(whole, 'prompt-maps', '1', pictures[0] as string)).metadata();
-    expect(map).toMatchObject({ width: 64, height: 64, format: 'png' });
+    const first = pictures[0] as string;
+    const map = await sharp(join(whole, 'prompt-maps', '1', first)).metadata();
+    const image = await sharp(join(data, 'images', first)).metadata();
+    expect(map).toMatchObject({ width: image.width, height: image.height, format: 'png' });
     const sheet = await sharp(join(whole, 'prompt-preview.png')).metadata();
     expect(sheet.width).toBeGreaterThan(800);
     expect(sheet.height).toBeGreaterThan(3 * 220);

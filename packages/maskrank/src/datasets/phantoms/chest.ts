@@ -29,7 +29,7 @@ export const chestPhantoms: PhantomFamily = {
   name: 'chest',
   modality: 'x-ray',
   classes: [
-    { id: LUNG, name: 'lung', prompts: ['chest x-ray', 'lungs'], maxComponents: 2 },
+    { id: LUNG, name: 'lung', prompts: ['lungs', 'chest x-ray'], maxComponents: 2 },
     { id: HEART, name: 'heart', prompts: ['heart'], maxComponents: 1 },
     { id: OPACITY, name: 'opacity', prompts: ['lung opacity', 'lung infection'] },
   ],

@@ -30,6 +30,12 @@ export const samPretraining = z
     masksPerImage: countFrom1()
       .default(2)
       .describe('masks drawn with replacement for one image and step, which embed it once (SAM-Med2D: 5)'),
+    learns: z
+      .enum(['expected', 'best'])
+      .default('expected')
+      .describe(
+        'which of the three masks a sample trains: the one that the network expects to be best (SAM-Med2D), or the one that is (SAM), by which the three come to differ and a small network learns more slowly',
+      ),
     learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
     weightDecay: weight().default(0.02).describe('decoupled weight decay'),
     warmUpSteps: count()

@@ -12,10 +12,15 @@ import { batchOf, seedEngine, stepStream } from '../streams.ts';
 import { averageInto, copies, copyInto } from '../weights.ts';
 import { makePromptableBatch, type PromptableBatchOptions } from './batch.ts';
 import type { PromptableCase } from './cases.ts';
-import { judgeBest } from './heads.ts';
+import { type Judge, judgeBest, judgeExpected } from './heads.ts';
 import { type UpdateOptions, updateOn } from './update.ts';
 
 const STAGE = 'pretraining';
+
+const JUDGES: Readonly<Record<Config['samPretraining']['learns'], Judge>> = {
+  expected: judgeExpected({ scope: 'mask' }),
+  best: judgeBest({ scope: 'mask' }),
+};
 
 export type PromptableOptions = {
   readonly sam: Sam;
@@ -54,7 +59,7 @@ export async function trainPromptable(options: PromptableOptions): Promise<numbe
     sam,
     optimizer,
     trained,
-    judge: judgeBest({ scope: 'mask' }),
+    judge: JUDGES[config.learns],
     gradClip: config.gradClip,
     precision: 'float32',
     device: options.device,

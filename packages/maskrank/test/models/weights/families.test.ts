@@ -113,8 +113,8 @@ describe('a CLIP with its vocabulary', () => {
     await writeSafetensors(path, changed, {});
     const found = shapeDifferences(changed, clipStateShapes(CLIP_CONFIGS['biomedclip-tiny']));
     expect(found).toEqual([
-      'missing: visual.head.proj.weight [64, 128]',
-      'wrong shape: text.proj.0.weight: found [7, 128], needed [64, 64]',
+      'missing: visual.head.proj.weight [128, 128]',
+      'wrong shape: text.proj.0.weight: found [7, 128], needed [96, 64]',
       'unexpected: visual.more []',
     ]);
   });
@@ -123,7 +123,7 @@ describe('a CLIP with its vocabulary', () => {
     const attempt = newStore({ architecture: 'biomedclip-nano' }).add('public', clip);
     await expect(attempt).rejects.toThrow(/holds biomedclip, 112 px.*public has biomedclip, 128 px/);
     await expect(attempt).rejects.toThrow(
-      /2 difference\(s\):\n.*visual\.trunk\.pos_embed: found \[1, 197, 128\], needed \[1, 65, 128\]\n.*patch_embed/,
+      /14 difference\(s\):\n.*visual\.trunk\.pos_embed: found \[1, 197, 128\], needed \[1, 65, 128\]\n.*patch_embed/,
     );
   });
 
