@@ -73,7 +73,7 @@ function verbPart(verb) {
   if (rows.length > 0) parts.push(table(['argument or flag', 'what it is'], rows));
   if (verb.sections?.length > 0) {
     const links = verb.sections
-      .map((section) => `[${section}](configuration.md#${section.split('.')[0]})`)
+      .map((section) => `[${section}](configuration.md#${section.split('.')[0].toLowerCase()})`)
       .join(', ');
     parts.push(`Configuration keys as flags: ${links}.`);
   }
