@@ -5,9 +5,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PromptingFacts, PromptQualityRow } from '../evaluation/report/input.ts';
 import type { Evaluation } from '../evaluation/schema.ts';
-import { madeBySaliency } from '../pipeline/prompt/counts.ts';
+import { countPrompts } from '../pipeline/prompt/counts.ts';
 import type { QualityReport } from '../pipeline/prompt/finish.ts';
-import { type PromptLine, readPrompts } from '../prompting/prompt-store.ts';
+import { readPrompts } from '../prompting/prompt-store.ts';
 import { readJson } from '../run/files.ts';
 import type { RunPaths } from '../run/run-folder.ts';
 
@@ -30,7 +30,10 @@ export function promptingOf(
   }));
   return {
     prompting: {
-      classes: byClass.map(({ name, own }) => ({ name, ...countsOf(own) })),
+      classes: countPrompts(lines, dataset.classes, 0).map((counts, c) => ({
+        ...counts,
+        knowledge: byClass[c]?.own.filter(({ text }) => text?.knowledge !== undefined).length ?? 0,
+      })),
       quality: qualityOf(join(dir, 'prompt-quality.json')),
       ...sheetOf(join(dir, 'prompt-preview.png')),
       texts: byClass.flatMap(({ name, own }) =>
@@ -45,19 +48,6 @@ export function promptingOf(
           })),
       ),
     },
-  };
-}
-
-function countsOf(lines: readonly PromptLine[]) {
-  const mean = (of: (line: PromptLine) => number): number =>
-    lines.length === 0 ? 0 : lines.reduce((sum, line) => sum + of(line), 0) / lines.length;
-  return {
-    prompts: lines.length,
-    found: lines.filter((line) => madeBySaliency(line).fallback === null).length,
-    boxes: mean(({ boxes }) => boxes.length),
-    points: mean(({ points }) => points.length),
-    answers: lines.filter(({ text }) => text?.answer !== undefined).length,
-    knowledge: lines.filter(({ text }) => text?.knowledge !== undefined).length,
   };
 }
 

@@ -19,7 +19,7 @@ export async function resolveWeights(
 ): Promise<string> {
   if (isPath(nameOrPath)) return nameOrPath;
   store.requireName(nameOrPath);
-  if (store.isShipped(nameOrPath)) await refuseChanged(store, nameOrPath);
+  if (store.isShipped(nameOrPath)) return await unchanged(store, nameOrPath);
   const stored = await store.find(nameOrPath);
   if (stored !== undefined) return stored.path;
   throw new DataError(
@@ -28,9 +28,10 @@ export async function resolveWeights(
 }
 
 /** Small files that everybody has: cheap to hash each time. */
-async function refuseChanged(store: WeightStore, name: string): Promise<void> {
-  const { problem } = await store.verify(name);
-  if (problem !== null) throw new DataError(problem);
+async function unchanged(store: WeightStore, name: string): Promise<string> {
+  const { path, problem } = await store.verify(name);
+  if (problem !== null || path === null) throw new DataError(problem ?? `${name}: has no file.`);
+  return path;
 }
 
 /** Warnings where these weights may have learned from the dataset's cases; a file is known by its public name. */

@@ -36,7 +36,7 @@ import { allTexts } from '../../training/contrastive/texts.ts';
 import { pretrain } from '../../training/contrastive/train.ts';
 import { augmentOptions } from '../finetune.ts';
 import { resolveDevice } from '../workspace.ts';
-import { evened, type PretrainRequest, pretrainInto, type Recipe, type Source } from './frame.ts';
+import { evened, namesSides, type PretrainRequest, pretrainInto, type Recipe, type Source } from './frame.ts';
 
 export type PretrainClipRequest = PretrainRequest & {
   /** Tags that texts may tell. */
@@ -191,10 +191,6 @@ async function loadImages(request: PretrainClipRequest, sources: readonly Source
   if (images.length === 0) throw new DataError('pretrain clip: no training case has an image-level label.');
   return images;
 }
-
-/** Whether a class is one of a pair: in a mirrored image its name would be wrong. */
-const namesSides = ({ dataset }: OpenDataset): boolean =>
-  dataset.classes.some(({ name }) => /\b(left|right)\b/i.test(name));
 
 function factsById({ dataset }: OpenDataset, tags: readonly string[]): Map<string, ImageFacts | undefined> {
   return new Map(dataset.cases.map((record) => [record.id, factsOf(record, dataset, tags)]));

@@ -141,3 +141,7 @@ export function evened<T extends { readonly source: number }>(items: readonly T[
     return new Array<T>(times).fill(item);
   });
 }
+
+/** Whether a class is one of a pair: in a mirrored image its name would be wrong. */
+export const namesSides = ({ dataset }: OpenDataset): boolean =>
+  dataset.classes.some(({ name }) => /\b(left|right)\b/i.test(name));

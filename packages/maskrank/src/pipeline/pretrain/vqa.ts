@@ -6,7 +6,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Generator } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
-import type { OpenDataset } from '../../datasets/cases.ts';
 import { fileHash } from '../../datasets/hash.ts';
 import { LANGUAGE_FILE } from '../../datasets/phantoms/dataset.ts';
 import { DEFAULT_AUGMENTATION } from '../../imaging/augment.ts';
@@ -28,7 +27,7 @@ import { readQuestions, withPrompted } from '../../training/vqa/questions.ts';
 import { countExact } from '../../training/vqa/score.ts';
 import { endIdOf, trainVqa } from '../../training/vqa/train.ts';
 import { resolveDevice } from '../workspace.ts';
-import { evened, type PretrainRequest, pretrainInto, type Recipe, type Source } from './frame.ts';
+import { evened, namesSides, type PretrainRequest, pretrainInto, type Recipe, type Source } from './frame.ts';
 
 /** Exact answers of the written file to one kind of question about a dataset's validation cases. */
 export type KindJudgement = {
@@ -173,10 +172,6 @@ async function loadImages(
   }
   return images;
 }
-
-/** Whether a class is one of a pair: in a mirrored image its name would be wrong. */
-const namesSides = ({ dataset }: OpenDataset): boolean =>
-  dataset.classes.some(({ name }) => /\b(left|right)\b/i.test(name));
 
 /** Exact answers about each dataset's validation cases, by the file as others load it. */
 async function judge(
