@@ -16,7 +16,7 @@ import { type ArtefactHeader, headerFromMetadata, refuseStale } from '../../run/
 import { Lock } from '../../run/lock.ts';
 import { MetricsLog } from '../../run/metrics.ts';
 import { configHash } from '../../run/resolve.ts';
-import type { LoopOptions } from '../../training/loop.ts';
+import type { PretrainingLoop } from '../../training/pretraining.ts';
 import { splitsHash } from '../finetune.ts';
 
 export type PretrainRequest = {
@@ -36,12 +36,6 @@ export type PretrainRequest = {
 /** A dataset with its division. */
 export type Source = { readonly opened: OpenDataset; readonly splits: Splits };
 
-/** Options of the loop that the frame knows. */
-export type FramedLoop = Pick<
-  LoopOptions,
-  'statePath' | 'header' | 'rerun' | 'metrics' | 'signal' | 'onProgress'
->;
-
 export type PretrainFrame = {
   readonly sources: readonly Source[];
   /** What the weights depend on; belongs into FILE's metadata. */
@@ -49,7 +43,7 @@ export type PretrainFrame = {
   /** FILE is there already, made from the same. */
   readonly isDone: boolean;
   /** Runs `train` with its metrics open. */
-  readonly withLoop: <T>(train: (loop: FramedLoop) => Promise<T>) => Promise<T>;
+  readonly withLoop: <T>(train: (loop: PretrainingLoop) => Promise<T>) => Promise<T>;
 };
 
 /** What one recipe depends on besides the datasets: its section of the configuration and files or lists by name. */

@@ -7,6 +7,7 @@ import { countOverlap, type EmptiesPolicy, overlap } from '../../evaluation/over
 import type { Config } from '../../run/config.ts';
 import { normaliseCanvas } from '../canvas.ts';
 import { type LoopOptions, runLoop, type StepReport } from '../loop.ts';
+import { descend, type Learner } from '../pretraining.ts';
 import { batchOf, seedEngine, stepStream } from '../streams.ts';
 import { copies, copyInto } from '../weights.ts';
 import { type DenseBatch, type DenseBatchOptions, type DenseSample, denseBatch } from './batch.ts';
@@ -108,7 +109,9 @@ export async function trainSupervised(options: SupervisedOptions): Promise<Train
     seedEngine(seed, loop.stage, step);
     optimizer.scaleLearningRate(schedule(step));
     network.train();
-    const { losses, ms } = tidy(() => update(options, batch, optimizer, parameters));
+    const { losses, ms } = tidy(() =>
+      update(options, batch, { optimizer, trained: parameters, gradClip: config.gradClip }),
+    );
     return {
       losses,
       ms: { data, ...ms },
@@ -152,8 +155,7 @@ export async function trainSupervised(options: SupervisedOptions): Promise<Train
 function update(
   { network, config, relation, device, loss = losses(config, relation) }: SupervisedOptions,
   { images, masks, shape: { images: count, classes, side } }: DenseBatch,
-  optimizer: optim.AdamW,
-  parameters: ReadonlyMap<string, Tensor>,
+  learner: Learner,
 ): Pick<StepReport, 'losses' | 'ms'> {
   const start = performance.now();
   const input = fromTypedArray(images, [count, 3, side, side], { share: true }).to(device as 'cuda');
@@ -161,18 +163,9 @@ function update(
     .to(device as 'cuda')
     .to('float32');
   const parts = loss(network.forward(input), truth);
-  const forward = performance.now();
-  parts.total.backward();
-  const backward = performance.now();
-  if (config.gradClip > 0) optim.clipGradNorm(parameters.values(), config.gradClip);
-  optimizer.step();
-  optimizer.zeroGrad();
+  const ms = descend(parts.total, learner, start);
   const values = Object.entries(parts).map(([name, value]) => [name, value.item()] as const);
-  const end = performance.now();
-  return {
-    losses: Object.fromEntries(values),
-    ms: { forward: forward - start, backward: backward - forward, optimiser: end - backward },
-  };
+  return { losses: Object.fromEntries(values), ms };
 }
 
 const losses =

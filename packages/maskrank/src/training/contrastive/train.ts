@@ -1,19 +1,16 @@
-// Training of a CLIP on images with texts: AdamW, a rise and half a cosine, averaged weights. Exactly resumable. The scale of the
-// logits is the temperature, not learned. Where masks may be used, the places that saliency will read learn beside the images.
-// Not here: labels to texts (facts.ts, texts.ts), reading data (pipeline).
+// Training of a CLIP on images with texts. The scale of the logits is the temperature, not learned. Where masks may be used, the places that saliency will read learn beside the images.
+// Not here: the loop (pretraining.ts), labels to texts (facts.ts, texts.ts), reading data (pipeline).
 
-import { fromTypedArray, noGrad, optim, type Tensor, tidy } from '@maskrank/torch';
+import { fromTypedArray, noGrad, type Tensor } from '@maskrank/torch';
 import { type Clip, tokenIds, type VisionSite, type WordPiece } from '../../models/clip/index.ts';
 import { camSite, defaultCamLayer } from '../../prompting/saliency/layers.ts';
 import type { Config } from '../../run/config.ts';
-import { type LoopOptions, runLoop, type StepReport } from '../loop.ts';
-import { batchOf, seedEngine, stepStream } from '../streams.ts';
-import { averageInto, copies, copyInto } from '../weights.ts';
+import type { StepReport } from '../loop.ts';
+import { descend, type Learner, type PretrainingLoop, runPretraining } from '../pretraining.ts';
 import { type FactImage, makePairBatch, type PairBatch, type PairBatchOptions } from './batch.ts';
 import { bypass, pairLoss, placesLoss } from './loss.ts';
 import { isReadout, keepValues } from './readout.ts';
 
-const STAGE = 'pretraining';
 /** Weight of what keeps tokens from going round their places, beside the places' loss. */
 const BYPASS = 0.3;
 
@@ -24,16 +21,8 @@ export type PretrainOptions = {
   readonly batch: PairBatchOptions;
   readonly config: Config['clipPretraining'];
   readonly seed: number;
-  readonly loop: Pick<LoopOptions, 'statePath' | 'header' | 'rerun' | 'metrics' | 'signal' | 'onProgress'>;
+  readonly loop: PretrainingLoop;
 };
-
-/** Optimiser steps of a training on so many images. */
-export function pretrainSteps(
-  { steps, epochs, batchSize }: Config['clipPretraining'],
-  images: number,
-): number {
-  return steps ?? epochs * Math.max(1, Math.ceil(images / batchSize));
-}
 
 /** Trains to the end; returns the steps done. The model then holds the averaged weights. */
 export async function pretrain(options: PretrainOptions): Promise<number> {
@@ -43,74 +32,24 @@ export async function pretrain(options: PretrainOptions): Promise<number> {
   const named = [...model.namedParameters()].filter(
     ([name]) => name !== 'logit_scale' && !(keepsReadout && isReadout(name, model)),
   );
-  const trained = new Map<string, Tensor>(named);
-  const optimizer = new optim.AdamW(named, {
-    learningRate: config.learningRate,
-    weightDecay: config.weightDecay,
+  const { imageSize } = model.config.vision;
+  return await runPretraining({
+    items: images,
+    named,
+    settings: config,
+    seed,
+    makeBatch: (chosen, random) => makePairBatch(chosen, options.batch, imageSize, random),
+    learn: (batch, learner) => update(options, batch, learner),
+    loop: options.loop,
   });
-  const totalSteps = pretrainSteps(config, images.length);
-  const schedule = optim.schedules.warmUp({
-    steps: config.warmUpSteps,
-    after: optim.schedules.cosine({ total: totalSteps }),
-  });
-  const average = config.ema > 0 ? copies(trained) : undefined;
-
-  const takeStep = (step: number): StepReport => {
-    const start = performance.now();
-    const random = stepStream(seed, STAGE, step);
-    const chosen = batchOf(seed, STAGE, step, config.batchSize, images.length);
-    const batch = makePairBatch(
-      chosen.map((i) => images[i] as FactImage),
-      options.batch,
-      model.config.vision.imageSize,
-      random,
-    );
-    const data = performance.now() - start;
-    seedEngine(seed, STAGE, step);
-    optimizer.scaleLearningRate(schedule(step));
-    const { losses, ms } = tidy(() => update(options, batch, optimizer, trained));
-    // At the beginning an average of many steps would be mostly the random start.
-    if (average) averageInto(average, trained, Math.min(config.ema, (1 + step) / (10 + step)));
-    return {
-      losses,
-      ms: { data, ...ms },
-      images: chosen.length,
-      learningRate: config.learningRate * schedule(step),
-      epoch: ((step + 1) * config.batchSize) / images.length,
-    };
-  };
-
-  try {
-    const steps = await runLoop(
-      {
-        ...options.loop,
-        label: 'pretraining',
-        stage: STAGE,
-        totalSteps,
-        state: { parameters: trained, optimizer, ...(average && { extra: { average } }) },
-        checkpointEverySteps: config.checkpointEverySteps,
-        logEverySteps: config.logEverySteps,
-      },
-      takeStep,
-    );
-    if (average) copyInto(trained, average);
-    return steps;
-  } finally {
-    optimizer.disposeState();
-    for (const tensor of average?.values() ?? []) tensor.dispose();
-  }
 }
 
 /** Forward, backward and update of one batch. */
 function update(
   { model, tokenizer, config }: PretrainOptions,
   { planes, texts, truth, places }: PairBatch,
-  optimizer: optim.AdamW,
-  trained: ReadonlyMap<string, Tensor>,
-): {
-  readonly losses: StepReport['losses'];
-  readonly ms: Readonly<Record<string, number>>;
-} {
+  learner: Learner,
+): Pick<StepReport, 'losses' | 'ms'> {
   const { context } = model.config.text;
   const { imageSize } = model.config.vision;
   const start = performance.now();
@@ -138,16 +77,10 @@ function update(
     losses.places = placesLoss(seen.slice(1, 1), textFeatures, places, options);
     losses.total = whole.add(losses.places.add(bypass(seen, textFeatures).mul(BYPASS)).mul(config.places));
   }
-  const forward = performance.now();
-  (losses.total as Tensor).backward();
-  const backward = performance.now();
-  if (config.gradClip > 0) optim.clipGradNorm(trained.values(), config.gradClip);
-  optimizer.step();
+  const ms = descend(losses.total as Tensor, learner, start);
   if (places !== null) keepValues(model);
-  optimizer.zeroGrad();
-  const end = performance.now();
   return {
     losses: Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.item()])),
-    ms: { forward: forward - start, backward: backward - forward, optimiser: end - backward },
+    ms,
   };
 }
