@@ -10,6 +10,8 @@ import { losses } from './losses.ts';
 import { medvint } from './medvint.ts';
 import { metrics } from './metrics.ts';
 import { morphology } from './morphology.ts';
+import { nnunet } from './nnunet.ts';
+import { nnunetLosses } from './nnunet-losses.ts';
 import { optimisers } from './optimisers.ts';
 import { preprocess } from './preprocess.ts';
 import { regions } from './regions.ts';
@@ -19,6 +21,7 @@ import { samImageEncoder } from './sam-image-encoder.ts';
 import { samMaskDecoder } from './sam-mask-decoder.ts';
 import { samPromptEncoder } from './sam-prompt-encoder.ts';
 import { samVit } from './sam-vit.ts';
+import { sammed3d } from './sammed3d.ts';
 import { surface } from './surface.ts';
 import { transforms } from './transforms.ts';
 import type { GoldenCheck } from './types.ts';
@@ -36,6 +39,8 @@ export const CHECKS: readonly GoldenCheck[] = [
   medvint,
   metrics,
   morphology,
+  nnunet,
+  nnunetLosses,
   optimisers,
   preprocess,
   regions,
@@ -45,6 +50,7 @@ export const CHECKS: readonly GoldenCheck[] = [
   samMaskDecoder,
   samPromptEncoder,
   samVit,
+  sammed3d,
   surface,
   transforms,
   unet,

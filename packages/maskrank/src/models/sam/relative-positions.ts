@@ -31,7 +31,7 @@ export function relativePositions(querySize: number, keySize: number, table: Ten
 }
 
 /** As `relativePositions` for equal sizes, channels before keys: row y is the table from y on, backwards. [S, d, S] */
-function byQueryRow(table: Tensor, size: number): Tensor {
+export function tableByQuery(table: Tensor, size: number): Tensor {
   return unfold(tableOfLength(table, 2 * size - 1), 0, size, 1).flip([2]);
 }
 
@@ -40,7 +40,7 @@ export type RelativeTables = { readonly rows: Tensor; readonly columns: Tensor }
 
 /** From the learned tables h, w [2 S - 1, d] for windows of `sides` (rows, columns) tokens. */
 export function relativeTables(h: Tensor, w: Tensor, sides: readonly [number, number]): RelativeTables {
-  return { rows: byQueryRow(h, sides[0]), columns: byQueryRow(w, sides[1]) };
+  return { rows: tableByQuery(h, sides[0]), columns: tableByQuery(w, sides[1]) };
 }
 
 export type RelativeTerms = {

@@ -1,10 +1,13 @@
 // Two-way transformer of SAM's mask decoder (Kirillov 2023, fig. 14): tokens and image look at each other.
-// Shapes: N prompts, T tokens, L = G G places of the image embedding, C channels, c channels inside cross-attention.
+// Shapes: N prompts, T tokens, L places of the image embedding, C channels, c channels inside cross-attention.
 
 import { nn, type Tensor } from '@maskrank/torch';
 import { attend } from './attention.ts';
 import type { DecoderConfig } from './config.ts';
 import { MlpBlock } from './layers.ts';
+
+/** What the transformer takes of a decoder's numbers. */
+export type TwoWayConfig = Pick<DecoderConfig, 'depth' | 'heads' | 'mlpDim'>;
 
 /** Multi-head attention whose inner width may be smaller than its outer one. */
 class Attention extends nn.Module {
@@ -55,7 +58,7 @@ class TwoWayAttentionBlock extends nn.Module {
   readonly cross_attn_image_to_token: Attention;
   readonly #isFirst: boolean;
 
-  constructor(dim: number, config: DecoderConfig, isFirst: boolean) {
+  constructor(dim: number, config: TwoWayConfig, isFirst: boolean) {
     super();
     const { heads, mlpDim } = config;
     this.#isFirst = isFirst;
@@ -87,7 +90,7 @@ export class TwoWayTransformer extends nn.Module {
   readonly final_attn_token_to_image: Attention;
   readonly norm_final_attn: nn.LayerNorm;
 
-  constructor(dim: number, config: DecoderConfig) {
+  constructor(dim: number, config: TwoWayConfig) {
     super();
     this.layers = Array.from(
       { length: config.depth },

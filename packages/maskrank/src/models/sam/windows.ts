@@ -17,10 +17,10 @@ export type WindowGroup = {
   readonly width: number;
 };
 
-type Band = { readonly start: number; readonly count: number; readonly size: number };
+export type Band = { readonly start: number; readonly count: number; readonly size: number };
 
 /** Whole windows along a side, then the window that is cut. */
-function bands(length: number, side: number): Band[] {
+export function bands(length: number, side: number): Band[] {
   const whole = Math.floor(length / side);
   const rest = length % side;
   const list: Band[] = [];
