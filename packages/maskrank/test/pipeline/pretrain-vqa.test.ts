@@ -30,6 +30,7 @@ const train = (out: string, ...more: string[]) =>
 beforeAll(async () => {
   const settings = {
     model: 'medvint-nano',
+    masks: true,
     steps: 4,
     batchSize: 4,
     validateEverySteps: 4,

@@ -6,6 +6,7 @@ import {
   Generator,
   grad,
   memory,
+  nn,
   noGrad,
   randn,
   type Tensor,
@@ -13,7 +14,7 @@ import {
 } from '@maskrank/torch';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DEFAULT_AUGMENTATION } from '../../src/imaging/augment.ts';
-import { answer, createMedvint, MEDVINT_CONFIGS } from '../../src/models/medvint/index.ts';
+import { answer, createMedvint, featureDim, MEDVINT_CONFIGS } from '../../src/models/medvint/index.ts';
 import {
   type AskedImage,
   makeVqaBatch,
@@ -21,10 +22,11 @@ import {
   TextIds,
   textGroups,
 } from '../../src/training/vqa/batch.ts';
+import { cellsAlong, PlacesHead, placesLoss } from '../../src/training/vqa/places.ts';
 import { mirrorAnswer, ofOwnKind, withPrompted } from '../../src/training/vqa/questions.ts';
 import { countExact } from '../../src/training/vqa/score.ts';
 import { batchTensors } from '../../src/training/vqa/tensors.ts';
-import { answerLoss } from '../../src/training/vqa/train.ts';
+import { lossesOf } from '../../src/training/vqa/train.ts';
 import { Random } from '../../src/util/random.ts';
 import { tinyTokenizer } from '../models/medvint/support.ts';
 
@@ -41,13 +43,34 @@ const QUESTIONS = [
   { kind: 'location', classId: 2, question: 'Where?', answer: 'in the lower left of the image' },
 ];
 
+/** Cells along a side. */
+const SIDE = cellsAlong(64);
+
 function askedImage(seed: number, hasNoSides = true): AskedImage {
   const random = new Random(seed);
   const data = Uint8Array.from({ length: 64 * 64 }, () => random.int(0, 256));
-  return { image: { width: 64, height: 64, channels: 1, data }, questions: QUESTIONS, hasNoSides };
+  const bits = Uint32Array.from(
+    { length: SIDE * SIDE },
+    (_, i) => Number(i % SIDE < 4) | (2 * Number(i < SIDE)),
+  );
+  const maps = { side: SIDE, bits, classes: ['mass', 'cyst'] };
+  return {
+    image: { width: 64, height: 64, channels: 1, data },
+    questions: QUESTIONS,
+    hasNoSides,
+    placed: { maps, first: seed === 1 ? 0 : 1 },
+  };
 }
 
-const options = { questionsPerImage: 2, changed: 0, mirrored: 1, augmentation: DEFAULT_AUGMENTATION };
+/** Classes of two datasets, which share none but by number. */
+const CLASSES = 3;
+const options = {
+  questionsPerImage: 2,
+  placedClasses: CLASSES,
+  changed: 0,
+  mirrored: 1,
+  augmentation: DEFAULT_AUGMENTATION,
+};
 
 describe('a batch', () => {
   const images = [askedImage(1), askedImage(2, false), askedImage(3)];
@@ -85,6 +108,52 @@ describe('a batch', () => {
   });
 });
 
+describe('places', () => {
+  it('are known for the classes of an image alone, mirrored with it', () => {
+    const images = [askedImage(1), askedImage(2, false)];
+    const { places } = makeVqaBatch(images, texts, options, new Random(5));
+    const { masks, known } = places!;
+    expect([...known]).toEqual([1, 1, 0, 0, 1, 1]);
+    const row = (channel: number, y: number) => {
+      const start = (channel * SIDE + y) * SIDE;
+      return [...masks.slice(start, start + SIDE)];
+    };
+    const [first, last] = [1, 0].map((left) =>
+      Array.from({ length: SIDE }, (_, x) => ((left ? x < 4 : x >= SIDE - 4) ? 1 : 0)),
+    );
+    expect(row(0, 3)).toEqual(last); // the first image may be mirrored, and is
+    expect(row(CLASSES + 1, 3)).toEqual(first);
+    expect([row(1, 0), row(1, 1)]).toEqual([new Array(SIDE).fill(1), new Array(SIDE).fill(0)]);
+  });
+
+  it('cost nothing where they are right, and nothing for classes that are unknown', () => {
+    const { places } = makeVqaBatch([askedImage(1)], texts, options, new Random(5));
+    tidy(() => {
+      const right = fromTypedArray(places!.masks, [1, CLASSES, SIDE, SIDE]).mul(40).sub(20);
+      expect(placesLoss(right, places!).item()).toBeLessThan(1e-4);
+      const unknown = right.clone();
+      unknown.select(1, 2).fill_(20);
+      expect(placesLoss(unknown, places!).item()).toBeLessThan(1e-4);
+      expect(placesLoss(right.neg(), places!).item()).toBeGreaterThan(1);
+    });
+  });
+
+  it('have their cells where the features are', () => {
+    const head = new PlacesHead(4, 2);
+    tidy(() => {
+      const features = fromTypedArray(
+        Float32Array.from({ length: 4 * 9 }, (_, i) => Number(i === 5)),
+        [1, 4, 3, 3],
+      );
+      noGrad(() => head.cells.weight.fill_(1));
+      const logits = head.forward(features);
+      expect(logits.shape).toEqual([1, 2, 12, 12]);
+      expect(logits.slice(2, 4, 8).slice(3, 8, 12).sum().item()).toBe(logits.sum().item());
+    });
+    head.dispose();
+  });
+});
+
 describe('questions', () => {
   it('about shape and location together are a kind of their own, asked in the words of prompting, too', () => {
     const asked = { kind: 'location', classId: 1, answer: 'oval, in the centre of the image' };
@@ -113,7 +182,7 @@ describe('logitsAt', () => {
         const asked = QUESTIONS.map((question, i) => ({ ...question, owner: i % 2 }));
         const groups = textGroups(asked, texts);
         const { seen, owned } = batchTensors({ planes, groups }, network);
-        const together = network.logitsAt(seen, owned);
+        const together = network.logitsAt(network.softTokens(seen), owned);
         const alone = groups.flatMap(({ owner, ids, length, places }) =>
           [...places].map((place) => {
             const [text, token] = [Math.floor(Number(place) / length), Number(place) % length];
@@ -137,7 +206,12 @@ const STEP = 1e-7;
 describe('the loss', () => {
   it('has the gradients of finite differences in every part, batch norms in training', () => {
     const double = createMedvint(config, Generator.seeded(4)).to('float64');
-    const leaves = [...double.namedParameters()].map(([name, leaf]): [string, Tensor] => [name, leaf]);
+    const head = nn
+      .initialise(new PlacesHead(featureDim(config), CLASSES), Generator.seeded(6))
+      .to('float64');
+    const leaves = [...double.namedParameters(), ...head.namedParameters()].map(
+      ([name, leaf]): [string, Tensor] => [name, leaf],
+    );
     // Norms that start as zeros would leave nothing behind them to learn.
     noGrad(() => {
       for (const [name, leaf] of leaves) if (name.endsWith('bn3.weight')) leaf.fill_(0.5);
@@ -156,11 +230,12 @@ describe('the loss', () => {
       /layers\.0\.self_attn\.k_proj/,
       /layers\.1\.mlp\.up_proj/,
       /lm_head/,
+      /^cells\.weight/,
     ];
     const some = leaves.filter(([name]) => parts.some((part) => part.test(name)));
     expect(some.length).toBe(parts.length);
     tidy(() => {
-      const loss = () => answerLoss(double, batch);
+      const loss = () => lossesOf(double, head, batch, 1).total as Tensor;
       const gradients = grad(
         [loss()],
         some.map(([, leaf]) => leaf),
@@ -187,11 +262,12 @@ describe('the loss', () => {
       }
     });
     double.dispose();
+    head.dispose();
   });
 
   it('leaves no tensors behind', () => {
     const batch = makeVqaBatch([askedImage(1), askedImage(2)], texts, options, new Random(2));
-    const step = () => tidy(() => answerLoss(network.train(), batch).backward());
+    const step = () => tidy(() => lossesOf(network.train(), null, batch, 1).total?.backward());
     step();
     const before = memory().tensors;
     step();

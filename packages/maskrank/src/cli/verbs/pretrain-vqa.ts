@@ -8,7 +8,7 @@ export const pretrainVqa = defineVerb({
   name: 'pretrain vqa',
   summary: 'train a small MedVInT on questions and answers, for text prompts without released weights',
   details: `Questions and answers stand in DATASET/language.jsonl, as dataset phantom writes them. All training cases are
-used, labelled or not; masks are not opened. Validation cases tell how many answers are exact. FILE holds the network in
+used, labelled or not; masks are opened only with --vqa-pretraining.masks. Validation cases tell how many answers are exact. FILE holds the network in
 float16 with its tokeniser. Ctrl-C stops at the next step; the same command goes on there, to the same weights as an
 uninterrupted training.`,
   examples: [

@@ -70,10 +70,14 @@ export class Medvint extends nn.Module {
     return this.decoder.forward(queries, memory);
   }
 
+  /** Features [B, C, S / 16, S / 16] -> the tokens that stand for their image, [B, Q, D] */
+  tokensOf(features: Tensor): Tensor {
+    return this.fc_l2.forward(this.fc_l1.forward(this.queryFeatures(features)).relu());
+  }
+
   /** Image [B, 3, S, S] -> the tokens that stand for it, [B, Q, D] */
   softTokens(image: Tensor): Tensor {
-    const seen = this.queryFeatures(this.visionFeatures(image));
-    return this.fc_l2.forward(this.fc_l1.forward(seen).relu());
+    return this.tokensOf(this.visionFeatures(image));
   }
 
   /** LLaMA's input: the image first, even before the marker of the beginning. Ids [B, L] int64 -> [B, Q + L, D] */
@@ -87,13 +91,14 @@ export class Medvint extends nn.Module {
   }
 
   /**
-   * For training: several texts about each of B images, which are looked at once; texts of about one length come together. Gives
-   * the logits of the tokens that follow at the places, [P, V], group after group; gradients reach every parameter.
+   * For training: several texts about each of B images, which were looked at once (`soft` [B, Q, D]); texts of about one length
+   * come together. Gives the logits of the tokens that follow at the places, [P, V], group after group; gradients reach every
+   * parameter.
    */
-  logitsAt(images: Tensor, groups: readonly OwnedTexts[]): Tensor {
+  logitsAt(soft: Tensor, groups: readonly OwnedTexts[]): Tensor {
     const { llamacasual: llama, config } = this;
     const prefix = new SharedPrefix();
-    llama.features(this.softTokens(images), prefix);
+    llama.features(soft, prefix);
     const features = groups.map(({ owner, ids, places }) =>
       llama
         .features(llama.embed(ids), prefix.under(owner)) // [N, L, D]

@@ -9,7 +9,6 @@ import { DataError, UsageError } from '@maskrank/torch/errors';
 import type { OpenDataset } from '../../datasets/cases.ts';
 import { fileHash } from '../../datasets/hash.ts';
 import { resize } from '../../imaging/resample.ts';
-import type { Mask } from '../../imaging/types.ts';
 import {
   type Clip,
   clipConfig,
@@ -28,7 +27,6 @@ import { headerToMetadata } from '../../run/header.ts';
 import { safePoint } from '../../run/interrupt.ts';
 import type { FactImage } from '../../training/contrastive/batch.ts';
 import { readCaptions, withCaptions } from '../../training/contrastive/captions.ts';
-import { type ClassMaps, classMapsOf } from '../../training/contrastive/class-maps.ts';
 import { factsOf, type ImageFacts } from '../../training/contrastive/facts.ts';
 import { areaUnderRoc } from '../../training/contrastive/judge.ts';
 import { startAsMeanOfPlaces } from '../../training/contrastive/readout.ts';
@@ -36,6 +34,7 @@ import { allTexts } from '../../training/contrastive/texts.ts';
 import { pretrain } from '../../training/contrastive/train.ts';
 import { augmentOptions } from '../finetune.ts';
 import { resolveDevice } from '../workspace.ts';
+import { loadClassMaps } from './class-maps.ts';
 import { evened, namesSides, type PretrainRequest, pretrainInto, type Recipe, type Source } from './frame.ts';
 
 export type PretrainClipRequest = PretrainRequest & {
@@ -150,18 +149,8 @@ function addCaptions(facts: Map<string, ImageFacts | undefined>, { dir, dataset 
 /** Images of which windows are shown are kept that much larger than the network's input. */
 const FINER = 1.25;
 
-/** Where the classes of a case are. DataError for a case without ground truth. */
-async function loadMaps(opened: OpenDataset, id: string): Promise<ClassMaps> {
-  const { classes } = opened.dataset;
-  const masks = new Map<string, Mask>();
-  for (const item of opened.labelled([id]))
-    for (const cls of classes)
-      if (item.maskPaths.has(cls.id)) masks.set(cls.name, await opened.loadMask(item, cls.id));
-  return classMapsOf(
-    masks,
-    classes.map(({ name }) => name),
-  );
-}
+/** Four cells to a token of a 14 x 14 map, in each direction. */
+const MAP_SIDE = 56;
 
 /** Training cases of all datasets at the network's input size, with what their labels say. */
 async function loadImages(request: PretrainClipRequest, sources: readonly Source[]): Promise<SourcedImage[]> {
@@ -184,7 +173,7 @@ async function loadImages(request: PretrainClipRequest, sources: readonly Source
   for (const { opened, item, source, facts } of known) {
     await safePoint(signal);
     const image = resize(await opened.loadImage(item), { width: side, height: side }, { filter: 'cubic' });
-    const maps = useMasks ? { maps: await loadMaps(opened, item.id) } : {};
+    const maps = useMasks ? { maps: await loadClassMaps(opened, item.id, MAP_SIDE) } : {};
     images.push({ image, facts: facts as ImageFacts, hasNoSides: !namesSides(opened), source, ...maps });
     onProgress('reading images', images.length, known.length);
   }

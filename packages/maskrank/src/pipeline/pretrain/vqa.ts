@@ -1,5 +1,5 @@
 // The job of `maskrank pretrain vqa`: a small MedVInT and its vocabulary from the training splits' questions and answers, to one
-// file in float16. Labelled and unlabelled cases are used alike; masks are never opened. Validation cases only tell how many
+// file in float16. Labelled and unlabelled cases are used alike; masks are opened only where the configuration says so. Validation cases only tell how many
 // answers are exact. Not here: lock, state and metrics (frame.ts).
 
 import { existsSync } from 'node:fs';
@@ -23,10 +23,12 @@ import {
 import { headerToMetadata } from '../../run/header.ts';
 import { safePoint } from '../../run/interrupt.ts';
 import { type AskedImage, TextIds, type VqaBatchOptions } from '../../training/vqa/batch.ts';
+import { cellsAlong } from '../../training/vqa/places.ts';
 import { readQuestions, withPrompted } from '../../training/vqa/questions.ts';
 import { countExact } from '../../training/vqa/score.ts';
 import { endIdOf, trainVqa } from '../../training/vqa/train.ts';
 import { resolveDevice } from '../workspace.ts';
+import { loadClassMaps } from './class-maps.ts';
 import { evened, namesSides, type PretrainRequest, pretrainInto, type Recipe, type Source } from './frame.ts';
 
 /** Exact answers of the written file to one kind of question about a dataset's validation cases. */
@@ -74,7 +76,10 @@ export async function pretrainVqaJob(request: PretrainRequest): Promise<Pretrain
           tokenizer,
           images: evened(images),
           validation: judged,
-          batch: batchOptions(settings),
+          batch: {
+            ...batchOptions(settings),
+            placedClasses: learnsPlaces(settings) ? classesOf(sources) : 0,
+          },
           config: settings,
           seed: config.seed,
           loop,
@@ -111,7 +116,15 @@ function* textsOf(images: readonly AskedImage[]): IterableIterator<string> {
     }
 }
 
-function batchOptions({ questionsPerImage, augmentation: a }: Settings): VqaBatchOptions {
+const learnsPlaces = ({ masks, places }: Settings): boolean => masks && places > 0;
+
+const classesOf = (sources: readonly Source[]): number =>
+  sources.reduce((sum, { opened }) => sum + opened.dataset.classes.length, 0);
+
+function batchOptions({
+  questionsPerImage,
+  augmentation: a,
+}: Settings): Omit<VqaBatchOptions, 'placedClasses'> {
   const probability = 0.5;
   const around = (amount: number): readonly [number, number] => [1 - amount, 1 + amount];
   const never = { ...DEFAULT_AUGMENTATION };
@@ -140,8 +153,10 @@ async function loadImages(
   sources: readonly Source[],
   side: 'training' | 'validation',
 ): Promise<SourcedImage[]> {
-  const { model, validationCases } = config.vqaPretraining;
+  const settings = config.vqaPretraining;
+  const { model, validationCases } = settings;
   const { imageSize } = medvintConfig(model).vision;
+  const usesMasks = side === 'training' && learnsPlaces(settings);
   const wanted = sources.flatMap(({ opened, splits }, source) => {
     const questions = readQuestions(opened.dir);
     const ids =
@@ -164,9 +179,16 @@ async function loadImages(
   for (const { opened, item, ...rest } of asked) {
     await safePoint(signal);
     const whole = await opened.loadImage(item);
+    const { source } = rest;
     images.push({
       image: resize(whole, { width: imageSize, height: imageSize }, { filter: 'cubic' }),
       ...rest,
+      ...(usesMasks && {
+        placed: {
+          maps: await loadClassMaps(opened, item.id, cellsAlong(imageSize)),
+          first: classesOf(sources.slice(0, source)),
+        },
+      }),
     });
     onProgress(`reading ${side} images`, images.length, asked.length);
   }

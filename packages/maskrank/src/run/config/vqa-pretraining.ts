@@ -15,6 +15,13 @@ export const vqaPretraining = z
     questionsPerImage: countFrom1()
       .default(12)
       .describe('questions drawn for each image and step; the image is looked at once for all of them'),
+    masks: z
+      .boolean()
+      .default(false)
+      .describe(
+        'look at the masks of training cases, which phantoms have: the vision part learns beside the answers which classes lie at each place of its map',
+      ),
+    places: weight().default(1).describe('with masks: weight of that loss; 0 is off'),
     learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
     weightDecay: weight().default(0.05).describe('decoupled weight decay'),
     warmUpSteps: count()

@@ -7,7 +7,7 @@ import { normaliseInto } from '../../imaging/normalise.ts';
 import type { Image } from '../../imaging/types.ts';
 import { CLIP_NORMALISATION } from '../../models/clip/index.ts';
 import type { Random } from '../../util/random.ts';
-import type { ClassMaps } from './class-maps.ts';
+import type { ClassMaps } from '../class-maps.ts';
 import type { ImageFacts } from './facts.ts';
 import {
   claimsOfWhole,

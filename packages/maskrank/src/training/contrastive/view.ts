@@ -5,7 +5,7 @@
 
 import type { Image } from '../../imaging/types.ts';
 import type { Random } from '../../util/random.ts';
-import type { ClassMaps } from './class-maps.ts';
+import type { ClassMaps } from '../class-maps.ts';
 
 export type View = {
   /** The part of the image, shares of its sides. */

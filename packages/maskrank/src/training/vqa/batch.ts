@@ -8,6 +8,7 @@ import { NORMALISATIONS, normaliseInto } from '../../imaging/normalise.ts';
 import type { Image } from '../../imaging/types.ts';
 import { type LlamaTokenizer, questionPrompt } from '../../models/medvint/index.ts';
 import type { Random } from '../../util/random.ts';
+import { type PlacedClasses, type PlacesTruth, placesTruth } from './places.ts';
 import { type AskedQuestion, mirrorAnswer } from './questions.ts';
 
 export type AskedImage = {
@@ -17,6 +18,8 @@ export type AskedImage = {
   readonly questions: readonly AskedQuestion[];
   /** May be mirrored: no class of its dataset is named by its side. */
   readonly hasNoSides: boolean;
+  /** Where its masks say the classes are, where masks may be used. */
+  readonly placed?: PlacedClasses;
 };
 
 /** Texts of about one length as `Medvint.logitsAt` takes them, as plain arrays, and what should follow at each place. */
@@ -40,10 +43,14 @@ export type VqaBatch = {
   readonly groups: readonly TextGroup[];
   /** Questions of all groups. */
   readonly asked: number;
+  /** What places learn, where masks are used. */
+  readonly places: PlacesTruth | null;
 };
 
 export type VqaBatchOptions = {
   readonly questionsPerImage: number;
+  /** Classes of all datasets together, whose places learn beside the answers; 0: none do. */
+  readonly placedClasses: number;
   /** Part of the images that are changed at all. */
   readonly changed: number;
   /** Chance of mirroring, where it is allowed. */
@@ -135,21 +142,28 @@ function textGroup(rows: readonly Row[]): TextGroup {
 export function makeVqaBatch(
   chosen: readonly AskedImage[],
   texts: TextIds,
-  { questionsPerImage, changed, mirrored, augmentation }: VqaBatchOptions,
+  { questionsPerImage, placedClasses, changed, mirrored, augmentation }: VqaBatchOptions,
   random: Random,
 ): VqaBatch {
   const asked: OwnedQuestion[] = [];
-  const images = chosen.map(({ image, questions, hasNoSides }, owner) => {
+  const seen: { readonly placed: PlacedClasses; readonly isMirrored: boolean }[] = [];
+  const images = chosen.map(({ image, questions, hasNoSides, placed }, owner) => {
     const stream = random.fork(`image ${owner}`);
     const isMirrored = hasNoSides && stream.chance(mirrored);
     for (const { question, answer } of stream.shuffle(questions).slice(0, questionsPerImage))
       asked.push({ owner, question, answer: isMirrored ? mirrorAnswer(answer) : answer });
+    if (placed) seen.push({ placed, isMirrored });
     const turned = isMirrored ? mirror(image) : image;
     return stream.chance(changed)
       ? augment({ image: turned, masks: [] }, stream, augmentation).image
       : turned;
   });
-  return { planes: planesOf(images), groups: textGroups(asked, texts), asked: asked.length };
+  return {
+    planes: planesOf(images),
+    groups: textGroups(asked, texts),
+    asked: asked.length,
+    places: placedClasses > 0 ? placesTruth(seen, placedClasses) : null,
+  };
 }
 
 /** Images of one size as the network takes them. */

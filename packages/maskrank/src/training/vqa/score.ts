@@ -31,7 +31,7 @@ function ofSome(network: Medvint, images: readonly AskedImage[], texts: TextIds)
   const said = noGrad(() =>
     tidy(() => {
       const { seen, owned } = batchTensors({ planes, groups }, network);
-      return network.logitsAt(seen, owned).argmax(-1).toTypedArray() as BigInt64Array;
+      return network.logitsAt(network.softTokens(seen), owned).argmax(-1).toTypedArray() as BigInt64Array;
     }),
   );
   const isExact = new Array<boolean>(asked.length).fill(true);

@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_AUGMENTATION } from '../../../src/imaging/augment.ts';
 import type { Mask } from '../../../src/imaging/types.ts';
 import { createClip } from '../../../src/models/clip/index.ts';
+import { classMapsOf } from '../../../src/training/class-maps.ts';
 import { makePairBatch } from '../../../src/training/contrastive/batch.ts';
-import { classMapsOf } from '../../../src/training/contrastive/class-maps.ts';
 import { bypass, placesLoss } from '../../../src/training/contrastive/loss.ts';
 import { startAsMeanOfPlaces } from '../../../src/training/contrastive/readout.ts';
 import { claimsShown, classOf, factsShown, truthOf } from '../../../src/training/contrastive/texts.ts';
@@ -39,6 +39,7 @@ const maps = classMapsOf(
     ['kidney', kidney],
   ]),
   CLASSES,
+  56,
 );
 const image = {
   width: SIDE,

@@ -3,8 +3,8 @@
 // Not here: labels of whole images (facts.ts), how views are drawn (view.ts).
 
 import { DataError } from '@maskrank/torch/errors';
-import { resize } from '../../imaging/resample.ts';
-import type { Mask } from '../../imaging/types.ts';
+import { resize } from '../imaging/resample.ts';
+import type { Mask } from '../imaging/types.ts';
 
 export type ClassMaps = {
   /** Cells along a side; the maps are of the whole image, stretched. */
@@ -16,20 +16,24 @@ export type ClassMaps = {
 };
 
 const MOST_CLASSES = 32;
-/** Four cells to a token of a 14 x 14 map, in each direction. */
-const SIDE = 56;
-
-/** Maps from the masks of an image by class name; classes without a mask are nowhere. A cell counts when most of it is covered. */
-export function classMapsOf(masks: ReadonlyMap<string, Mask>, classes: readonly string[]): ClassMaps {
+/**
+ * Maps of `side` cells from the masks of an image by class name; classes without a mask are nowhere. A cell counts when most of it
+ * is covered.
+ */
+export function classMapsOf(
+  masks: ReadonlyMap<string, Mask>,
+  classes: readonly string[],
+  side: number,
+): ClassMaps {
   if (classes.length > MOST_CLASSES)
     throw new DataError(`class maps: ${classes.length} classes; allowed are ${MOST_CLASSES} in a dataset.`);
-  const bits = new Uint32Array(SIDE * SIDE);
+  const bits = new Uint32Array(side * side);
   for (const [name, { width, height, data }] of masks) {
     const bit = 1 << classes.indexOf(name);
     const grey = { width, height, channels: 1 as const, data: data.map((v) => 255 * v) };
-    const small = resize(grey, { width: SIDE, height: SIDE }, { filter: 'triangle' });
+    const small = resize(grey, { width: side, height: side }, { filter: 'triangle' });
     for (let i = 0; i < bits.length; i++)
       if ((small.data[i] as number) >= 128) bits[i] = (bits[i] as number) | bit;
   }
-  return { side: SIDE, bits, classes };
+  return { side, bits, classes };
 }

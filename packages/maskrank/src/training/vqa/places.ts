@@ -1,0 +1,98 @@
+// What the vision part of a small MedVInT learns beside answers where masks may be used: which classes lie at each place of its
+// map, four cells of a place in each direction. MedVInT's vision part was pretrained (PMC-CLIP); from answers alone, one word about
+// a whole image, a fresh one hardly learns to see. The head is thrown away after the training.
+// Shapes: B images, C channels of the map, K classes of all datasets together, h w sides of the map, s = 4.
+
+import { fromTypedArray, nn, type Tensor } from '@maskrank/torch';
+import { diceCrossEntropy } from '../baselines/loss.ts';
+import type { ClassMaps } from '../class-maps.ts';
+
+/** Cells of a place in each direction. */
+const CELLS = 4;
+
+/** Places of the vision part's map stand for so many px in each direction. */
+const PLACE_PX = 16;
+
+/** Cells along a side of an image of so many px. */
+export const cellsAlong = (imageSize: number): number => (CELLS * imageSize) / PLACE_PX;
+
+/** Beside Dice: most cells hold nothing of most classes, and their mean is small. */
+const CROSS_ENTROPY_WEIGHT = 10;
+
+/** Logit of what cannot be there. */
+const NEVER = -20;
+
+/** Where the classes of an image's dataset are, and which of all datasets' classes is their first. */
+export type PlacedClasses = {
+  readonly maps: ClassMaps;
+  readonly first: number;
+};
+
+/** Masks of a batch as plain arrays; classes of other datasets than an image's own are unknown. */
+export type PlacesTruth = {
+  readonly classes: number;
+  readonly side: number;
+  /** [B, K, side, side], 0 or 1. */
+  readonly masks: Float32Array<ArrayBuffer>;
+  /** [B, K], 1 where known. */
+  readonly known: Float32Array<ArrayBuffer>;
+};
+
+export class PlacesHead extends nn.Module {
+  readonly cells: nn.Conv2d;
+  readonly classes: number;
+
+  constructor(channels: number, classes: number) {
+    super();
+    this.classes = classes;
+    this.cells = new nn.Conv2d(channels, classes * CELLS * CELLS, 1);
+  }
+
+  /** Features [B, C, h, w] -> logits [B, K, s h, s w] */
+  forward(features: Tensor): Tensor {
+    const [batch, , height, width] = features.shape as [number, number, number, number];
+    return this.cells
+      .forward(features)
+      .view([batch, this.classes, CELLS, CELLS, height, width])
+      .permute([0, 1, 4, 2, 5, 3])
+      .reshape([batch, this.classes, CELLS * height, CELLS * width]);
+  }
+}
+
+/** The truth of images in their order, mirrored where they are. `classes`: of all datasets together. */
+export function placesTruth(
+  images: readonly { readonly placed: PlacedClasses; readonly isMirrored: boolean }[],
+  classes: number,
+): PlacesTruth {
+  const side = images[0]?.placed.maps.side ?? 0;
+  const masks = new Float32Array(images.length * classes * side * side);
+  const known = new Float32Array(images.length * classes);
+  for (const [b, { placed, isMirrored }] of images.entries())
+    for (const c of placed.maps.classes.keys()) {
+      const channel = b * classes + placed.first + c;
+      known[channel] = 1;
+      for (let i = 0; i < side * side; i++) {
+        const from = isMirrored ? i - (i % side) + side - 1 - (i % side) : i;
+        masks[channel * side * side + i] = ((placed.maps.bits[from] as number) >>> c) & 1;
+      }
+    }
+  return { classes, side, masks, known };
+}
+
+const like = (
+  { device, dtype }: Tensor,
+  values: Float32Array<ArrayBuffer>,
+  shape: readonly number[],
+): Tensor => fromTypedArray(values, shape, { device }).to(dtype);
+
+/** Dice and cross-entropy of the cells of known classes, for logits [B, K, s h, s w]. */
+export function placesLoss(logits: Tensor, { classes, side, masks, known }: PlacesTruth): Tensor {
+  const count = logits.size(0);
+  const told = like(logits, known, [count, classes, 1, 1]);
+  const truth = like(logits, masks, [count, classes, side, side]);
+  const own = logits.mul(told).add(told.rsub(1).mul(NEVER));
+  return diceCrossEntropy(own, truth, {
+    relation: 'overlapping',
+    crossEntropyWeight: CROSS_ENTROPY_WEIGHT,
+  }).total;
+}
