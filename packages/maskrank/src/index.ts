@@ -43,6 +43,7 @@ export * from './datasets/index.ts';
 
 // The model.
 export * from './models/sam/index.ts';
+export * from './models/sam3d/index.ts';
 export { attachLora, mergeLora, selectTrainable, type TrainableScope } from './models/lora.ts';
 
 // Prompts.

@@ -88,7 +88,8 @@ const attention = (name: string, dim: number, inner: number): Entry[] =>
     ...linear('out_proj', inner, dim),
   ]);
 
-function twoWay(dim: number, { depth, mlpDim }: DecoderConfig): Entry[] {
+/** The two-way transformer of a decoder of `dim` channels. */
+export function twoWay(dim: number, { depth, mlpDim }: Pick<DecoderConfig, 'depth' | 'mlpDim'>): Entry[] {
   return [
     ...times(depth, 'layers', () => [
       ...attention('self_attn', dim, dim),
@@ -103,7 +104,8 @@ function twoWay(dim: number, { depth, mlpDim }: DecoderConfig): Entry[] {
   ];
 }
 
-const mlp = (sizes: readonly number[]): Entry[] =>
+/** Linear layers one after another, of so many channels. */
+export const mlp = (sizes: readonly number[]): Entry[] =>
   sizes.slice(1).flatMap((to, i) => linear(`layers.${i}`, sizes[i] as number, to));
 
 /** A transposed convolution that doubles the map. */
