@@ -1,8 +1,13 @@
 // `maskrank pretrain clip`: a small CLIP from image-level labels. Not here: how (pipeline/pretrain/clip.ts).
 
-import { labelledBars } from '../labelled-bars.ts';
 import { words } from '../option-values.ts';
-import { textTable } from '../table.ts';
+import {
+  PRETRAIN_ARGS,
+  PRETRAIN_OPTIONS,
+  pretrainShortcuts,
+  runPretrain,
+  tellPretrained,
+} from '../pretrain-verb.ts';
 import { defineVerb } from '../verb.ts';
 
 export const pretrainClip = defineVerb({
@@ -18,51 +23,29 @@ goes on there, to the same weights as an uninterrupted training.`,
       'several: what one shows, the others lack',
     ],
   ],
-  args: { datasets: { name: 'DATASET', describe: 'folders of datasets that were split', variadic: true } },
+  args: PRETRAIN_ARGS,
   options: {
-    out: { value: 'FILE', describe: 'the .safetensors to write', required: true },
+    ...PRETRAIN_OPTIONS,
     tags: { value: 'LIST', describe: 'tags of the cases that texts tell; default pathology', parse: words },
     from: {
       value: 'FILE',
       describe:
         'network to go on from, of the same model: its weights and word pieces, as biomedclip-tiny.safetensors',
     },
-    restart: { describe: 'discard what was trained and begin anew' },
   },
   sections: ['data', 'clipPretraining'],
-  shortcuts: {
-    steps: 'clipPretraining.steps',
-    epochs: 'clipPretraining.epochs',
-    'batch-size': 'clipPretraining.batchSize',
-  },
-  run: async ({ args, options, config, command, progress, signal, out, warn }) => {
+  shortcuts: pretrainShortcuts('clipPretraining'),
+  run: async (context) => {
+    const { args, options } = context;
     const { pretrainClipJob } = await import('../../pipeline/pretrain/clip.ts');
-    const bars = labelledBars(progress, (label) => (label === 'training' ? 'steps' : 'images'));
-    const result = await pretrainClipJob({
-      datasets: args.datasets,
-      out: options.out,
-      tags: options.tags ?? ['pathology'],
-      from: options.from ?? null,
-      restart: options.restart,
-      config,
-      command,
-      signal,
-      warn,
-      onProgress: bars.onProgress,
-    }).finally(bars.end);
-    const { steps, images, vocabulary, validation, file } = result;
-    out(
-      steps === 0
-        ? `${file} was trained already`
-        : `${steps} steps on ${images} images, ${vocabulary} word pieces\nwrote ${file}`,
+    const result = await runPretrain(context, (request) =>
+      pretrainClipJob({ ...request, tags: options.tags ?? ['pathology'], from: options.from ?? null }),
     );
-    if (validation.length > 0)
-      out(
-        textTable([
-          ['dataset', 'class', 'validation AUC'],
-          ...validation.map(({ dataset, class: name, auc }) => [dataset, name, auc?.toFixed(3) ?? '–']),
-        ]),
-      );
+    const { images, vocabulary, validation, file } = result;
+    tellPretrained(context, result, `${images} images, ${vocabulary} word pieces`, [
+      ['dataset', 'class', 'validation AUC'],
+      ...validation.map(({ dataset, class: name, auc }) => [dataset, name, auc?.toFixed(3) ?? '–']),
+    ]);
     return { result, next: `maskrank prompt ${args.datasets[0]} --run RUN --clip.weights ${file}` };
   },
 });

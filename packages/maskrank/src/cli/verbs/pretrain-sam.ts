@@ -1,7 +1,12 @@
 // `maskrank pretrain sam`: a small promptable network from masks. Not here: how (pipeline/pretrain/sam.ts).
 
-import { labelledBars } from '../labelled-bars.ts';
-import { textTable } from '../table.ts';
+import {
+  PRETRAIN_ARGS,
+  PRETRAIN_OPTIONS,
+  pretrainShortcuts,
+  runPretrain,
+  tellPretrained,
+} from '../pretrain-verb.ts';
 import { defineVerb } from '../verb.ts';
 
 export const pretrainSam = defineVerb({
@@ -22,54 +27,34 @@ uninterrupted training.`,
       'names as prompts, on top of a training without',
     ],
   ],
-  args: { datasets: { name: 'DATASET', describe: 'folders of datasets that were split', variadic: true } },
+  args: PRETRAIN_ARGS,
   options: {
-    out: { value: 'FILE', describe: 'the .safetensors to write', required: true },
+    ...PRETRAIN_OPTIONS,
     textFrom: {
       value: 'FILE',
       describe: 'a CLIP whose features of class names become prompts too; as pretrain clip writes it',
     },
-    restart: { describe: 'discard what was trained and begin anew' },
   },
   sections: ['data', 'samPretraining'],
   shortcuts: {
-    steps: 'samPretraining.steps',
-    epochs: 'samPretraining.epochs',
-    'batch-size': 'samPretraining.batchSize',
+    ...pretrainShortcuts('samPretraining'),
     weights: 'samPretraining.weights',
   },
-  run: async ({ args, options, config, command, progress, signal, out, warn }) => {
+  run: async (context) => {
+    const { args, options } = context;
     const { pretrainSamJob } = await import('../../pipeline/pretrain/sam.ts');
-    const bars = labelledBars(progress, (label) => (label === 'training' ? 'steps' : 'images'));
-    const result = await pretrainSamJob({
-      datasets: args.datasets,
-      out: options.out,
-      textFrom: options.textFrom ?? null,
-      restart: options.restart,
-      config,
-      command,
-      signal,
-      warn,
-      onProgress: bars.onProgress,
-    }).finally(bars.end);
-    const { steps, images, parameters, validation, file } = result;
-    const millions = (parameters / 1e6).toFixed(1);
-    out(
-      steps === 0
-        ? `${file} was trained already`
-        : `${steps} steps on ${images} images; ${millions} M parameters\nwrote ${file}`,
+    const result = await runPretrain(context, (request) =>
+      pretrainSamJob({ ...request, textFrom: options.textFrom ?? null }),
     );
-    if (validation.length > 0)
-      out(
-        textTable([
-          ['validation Dice', 'masks', 'true box', 'loose box', 'one click', 'filled box', 'ellipse'],
-          ...validation.map(({ dataset, units, dice: d }) => [
-            dataset,
-            `${units}`,
-            ...[d.trueBox, d.jitteredBox, d.oneClick, d.filledBox, d.ellipse].map((x) => x.toFixed(3)),
-          ]),
-        ]),
-      );
-    return { result, next: `maskrank finetune DATASET --run RUN --weights ${file}` };
+    const { images, parameters, validation, file } = result;
+    tellPretrained(context, result, `${images} images; ${(parameters / 1e6).toFixed(1)} M parameters`, [
+      ['validation Dice', 'masks', 'true box', 'loose box', 'one click', 'filled box', 'ellipse'],
+      ...validation.map(({ dataset, units, dice: d }) => [
+        dataset,
+        `${units}`,
+        ...[d.trueBox, d.jitteredBox, d.oneClick, d.filledBox, d.ellipse].map((x) => x.toFixed(3)),
+      ]),
+    ]);
+    return { result, next: `maskrank finetune ${args.datasets[0]} --run RUN --weights ${file}` };
   },
 });

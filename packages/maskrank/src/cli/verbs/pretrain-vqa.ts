@@ -1,7 +1,12 @@
 // `maskrank pretrain vqa`: a small MedVInT from questions and answers. Not here: how (pipeline/pretrain/vqa.ts).
 
-import { labelledBars } from '../labelled-bars.ts';
-import { textTable } from '../table.ts';
+import {
+  PRETRAIN_ARGS,
+  PRETRAIN_OPTIONS,
+  pretrainShortcuts,
+  runPretrain,
+  tellPretrained,
+} from '../pretrain-verb.ts';
 import { defineVerb } from '../verb.ts';
 
 export const pretrainVqa = defineVerb({
@@ -18,49 +23,24 @@ uninterrupted training.`,
       'several, the small ones shown as often as the large ones',
     ],
   ],
-  args: { datasets: { name: 'DATASET', describe: 'folders of datasets that were split', variadic: true } },
-  options: {
-    out: { value: 'FILE', describe: 'the .safetensors to write', required: true },
-    restart: { describe: 'discard what was trained and begin anew' },
-  },
+  args: PRETRAIN_ARGS,
+  options: PRETRAIN_OPTIONS,
   sections: ['data', 'vqaPretraining'],
-  shortcuts: {
-    steps: 'vqaPretraining.steps',
-    epochs: 'vqaPretraining.epochs',
-    'batch-size': 'vqaPretraining.batchSize',
-  },
-  run: async ({ args, options, config, command, progress, signal, out, warn }) => {
+  shortcuts: pretrainShortcuts('vqaPretraining'),
+  run: async (context) => {
     const { pretrainVqaJob } = await import('../../pipeline/pretrain/vqa.ts');
-    const bars = labelledBars(progress, (label) => (label === 'training' ? 'steps' : 'images'));
-    const result = await pretrainVqaJob({
-      datasets: args.datasets,
-      out: options.out,
-      restart: options.restart,
-      config,
-      command,
-      signal,
-      warn,
-      onProgress: bars.onProgress,
-    }).finally(bars.end);
-    const { steps, images, questions, validation, file } = result;
-    out(
-      steps === 0
-        ? `${file} was trained already`
-        : `${steps} steps on ${images} images with ${questions} questions\nwrote ${file}`,
-    );
-    if (validation.length > 0)
-      out(
-        textTable([
-          ['dataset', 'kind of question', 'asked', 'exact answers'],
-          ...validation.map(({ dataset, kind, asked, right }) => [
-            dataset,
-            kind,
-            `${asked}`,
-            `${((100 * right) / asked).toFixed(1)} %`,
-          ]),
-        ]),
-      );
+    const result = await runPretrain(context, pretrainVqaJob);
+    const { images, questions, validation, file } = result;
+    tellPretrained(context, result, `${images} images with ${questions} questions`, [
+      ['dataset', 'kind of question', 'asked', 'exact answers'],
+      ...validation.map(({ dataset, kind, asked, right }) => [
+        dataset,
+        kind,
+        `${asked}`,
+        `${((100 * right) / asked).toFixed(1)} %`,
+      ]),
+    ]);
     const answers = `--prompts.use box,point,vqa --text.answers medvint --text.medvint.weights ${file}`;
-    return { result, next: `maskrank prompt ${args.datasets[0]} --run RUN ${answers}` };
+    return { result, next: `maskrank prompt ${context.args.datasets[0]} --run RUN ${answers}` };
   },
 });

@@ -1,7 +1,8 @@
 // Configuration of `pretrain clip`: a small CLIP from image-level labels, or from phantoms whose masks are known.
 
 import { z } from 'zod';
-import { count, countFrom1, fraction, rate, weight } from './ranges.ts';
+import { pretrainingKeys } from './pretraining.ts';
+import { countFrom1, fraction, weight } from './ranges.ts';
 import { augmentation } from './training.ts';
 
 export const clipPretraining = z
@@ -12,9 +13,14 @@ export const clipPretraining = z
       .describe(
         "the network, BiomedCLIP's code with small numbers: a map of 8 x 8 places from 128 px, or of 14 x 14 from 112 px, at four times the cost",
       ),
-    steps: countFrom1().nullable().default(null).describe('optimiser steps; none means epochs decide'),
-    epochs: countFrom1().default(40).describe('passes over the training cases of all datasets together'),
-    batchSize: z.int().min(2).default(48).describe('images a step'),
+    ...pretrainingKeys({
+      epochs: 40,
+      batchSize: 48,
+      fewestImages: 2,
+      weightDecay: 0.05,
+      warmUpSteps: 100,
+      ema: 0.99,
+    }),
     textsPerImage: countFrom1()
       .default(3)
       .describe('true texts drawn for each image and step; all texts of a batch meet all of its images'),
@@ -46,11 +52,6 @@ export const clipPretraining = z
       .describe(
         'with masks: weight of the loss that compares single places with texts, so that channels of the map that saliency reads come to stand for classes; 0 is off',
       ),
-    learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
-    weightDecay: weight().default(0.05).describe('decoupled weight decay'),
-    warmUpSteps: count()
-      .default(100)
-      .describe('steps over which the learning rate rises from zero; then half a cosine to zero'),
     loss: z
       .enum(['dhn-nce', 'info-nce'])
       .default('info-nce')
@@ -66,17 +67,6 @@ export const clipPretraining = z
     hardness: weight()
       .default(0.15)
       .describe('dhn-nce: how much more the hardest negatives count (MedCLIP-SAM: 0.15)'),
-    ema: z
-      .number()
-      .min(0)
-      .lt(1)
-      .default(0.99)
-      .describe('decay a step of averaged weights, which are the result; 0 keeps the last ones'),
-    gradClip: weight().default(1).describe('largest L2 norm of all gradients together; 0 is off'),
-    checkpointEverySteps: countFrom1()
-      .default(100)
-      .describe('steps between saved states; at most this much is lost by a kill'),
-    logEverySteps: countFrom1().default(20).describe('steps between lines of metrics'),
     augmentation,
   })
   .describe('Training of a small CLIP on image-level labels');

@@ -1,7 +1,8 @@
 // Configuration of `pretrain sam`: a small promptable network from masks, by boxes, clicks, earlier masks and texts.
 
 import { z } from 'zod';
-import { count, countFrom1, fraction, rate, weight } from './ranges.ts';
+import { pretrainingKeys } from './pretraining.ts';
+import { count, countFrom1, fraction, weight } from './ranges.ts';
 
 export const samPretraining = z
   .strictObject({
@@ -9,6 +10,14 @@ export const samPretraining = z
       .enum(['sam-med2d-tiny', 'sam-med2d-small'])
       .default('sam-med2d-tiny')
       .describe('the network; small has nine times the parameters, for a GPU'),
+    ...pretrainingKeys({
+      epochs: 20,
+      batchSize: 8,
+      fewestImages: 1,
+      weightDecay: 0.02,
+      warmUpSteps: 100,
+      ema: 0.998,
+    }),
     imageSize: z
       .int()
       .min(32)
@@ -24,9 +33,6 @@ export const samPretraining = z
       .nullable()
       .default(null)
       .describe('a file or registered name to go on from (to add texts, say); none means random weights'),
-    steps: countFrom1().nullable().default(null).describe('optimiser steps; none means epochs decide'),
-    epochs: countFrom1().default(20).describe('passes over the training cases of all datasets together'),
-    batchSize: countFrom1().default(8).describe('images a step'),
     masksPerImage: countFrom1()
       .default(2)
       .describe('masks drawn with replacement for one image and step, which embed it once (SAM-Med2D: 5)'),
@@ -36,11 +42,6 @@ export const samPretraining = z
       .describe(
         'which of the three masks a sample trains: the one that the network expects to be best (SAM-Med2D), or the one that is (SAM), by which the three come to differ and a small network learns more slowly',
       ),
-    learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
-    weightDecay: weight().default(0.02).describe('decoupled weight decay'),
-    warmUpSteps: count()
-      .default(100)
-      .describe('steps over which the learning rate rises from zero; then half a cosine to zero'),
     shares: z
       .strictObject({
         box: weight().default(0.5).describe('loose boxes, one a region'),
@@ -103,21 +104,10 @@ export const samPretraining = z
       .describe(
         'part of the images that get another look: contrast turned over or bent, noise, blur, lost resolution',
       ),
-    ema: z
-      .number()
-      .min(0)
-      .lt(1)
-      .default(0.998)
-      .describe('decay a step of averaged weights, which are the result; 0 keeps the last ones'),
-    gradClip: weight().default(1).describe('largest L2 norm of all gradients together; 0 is off'),
     validateEverySteps: countFrom1().default(250).describe('steps between looks at validation cases'),
     validationCases: count()
       .default(24)
       .describe('validation cases of each dataset that are looked at; 0 is off'),
-    checkpointEverySteps: countFrom1()
-      .default(100)
-      .describe('steps between saved states; at most this much is lost by a kill'),
-    logEverySteps: countFrom1().default(20).describe('steps between lines of metrics'),
     storage: z
       .enum(['float16', 'float32'])
       .default('float16')

@@ -1,7 +1,8 @@
 // Configuration of `pretrain vqa`: a small MedVInT from questions and answers about images.
 
 import { z } from 'zod';
-import { count, countFrom1, fraction, rate, weight } from './ranges.ts';
+import { pretrainingKeys } from './pretraining.ts';
+import { count, countFrom1, fraction, weight } from './ranges.ts';
 
 export const vqaPretraining = z
   .strictObject({
@@ -9,9 +10,14 @@ export const vqaPretraining = z
       .enum(['medvint-nano', 'medvint-tiny'])
       .default('medvint-tiny')
       .describe("the network, MedVInT-TD's code with small numbers; the nano one is for tests"),
-    steps: countFrom1().nullable().default(null).describe('optimiser steps; none means epochs decide'),
-    epochs: countFrom1().default(20).describe('passes over the training cases of all datasets together'),
-    batchSize: z.int().min(2).default(16).describe('images a step'),
+    ...pretrainingKeys({
+      epochs: 20,
+      batchSize: 16,
+      fewestImages: 2,
+      weightDecay: 0.05,
+      warmUpSteps: 200,
+      ema: 0.998,
+    }),
     questionsPerImage: countFrom1()
       .default(12)
       .describe('questions drawn for each image and step; the image is looked at once for all of them'),
@@ -22,28 +28,12 @@ export const vqaPretraining = z
         'look at the masks of training cases, which phantoms have: the vision part learns beside the answers which classes lie at each place of its map',
       ),
     places: weight().default(1).describe('with masks: weight of that loss; 0 is off'),
-    learningRate: rate().default(1e-3).describe('of AdamW, at its highest'),
-    weightDecay: weight().default(0.05).describe('decoupled weight decay'),
-    warmUpSteps: count()
-      .default(200)
-      .describe('steps over which the learning rate rises from zero; then half a cosine to zero'),
-    ema: z
-      .number()
-      .min(0)
-      .lt(1)
-      .default(0.998)
-      .describe('decay a step of averaged weights, which are the result; 0 keeps the last ones'),
-    gradClip: weight().default(1).describe('largest L2 norm of all gradients together; 0 is off'),
     validateEverySteps: countFrom1()
       .default(500)
       .describe('steps between counts of exact answers on validation cases, which stand in the metrics'),
     validationCases: count()
       .default(200)
       .describe('validation cases of each dataset that are asked for that, the first ones'),
-    checkpointEverySteps: countFrom1()
-      .default(100)
-      .describe('steps between saved states; at most this much is lost by a kill'),
-    logEverySteps: countFrom1().default(20).describe('steps between lines of metrics'),
     augmentation: z
       .strictObject({
         probability: fraction()
