@@ -260,6 +260,7 @@ export {
   supervisedOptions,
 } from './pipeline/baselines/method.ts';
 export { BASELINES } from './pipeline/baselines/registry.ts';
+export { nnunet } from './pipeline/baselines/nnunet.ts';
 export { unet } from './pipeline/baselines/unet.ts';
 export { type InputRecipe, loadModel } from './pipeline/model.ts';
 export { predictJob } from './pipeline/predict.ts';

@@ -2,6 +2,7 @@
 
 import type { Verb } from './verb.ts';
 import { align } from './verbs/align.ts';
+import { baselineNnunet } from './verbs/baseline-nnunet.ts';
 import { baselineUnet } from './verbs/baseline-unet.ts';
 import { datasetImport } from './verbs/dataset-import.ts';
 import { datasetPhantom } from './verbs/dataset-phantom.ts';
@@ -44,6 +45,7 @@ export const registry: readonly Verb[] = [
   rate,
   align,
   baselineUnet,
+  baselineNnunet,
   evaluate,
   report,
   predict,

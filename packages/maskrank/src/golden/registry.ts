@@ -12,6 +12,7 @@ import { metrics } from './metrics.ts';
 import { morphology } from './morphology.ts';
 import { nnunet } from './nnunet.ts';
 import { nnunetLosses } from './nnunet-losses.ts';
+import { nnunetPlanner } from './nnunet-planner.ts';
 import { optimisers } from './optimisers.ts';
 import { preprocess } from './preprocess.ts';
 import { regions } from './regions.ts';
@@ -41,6 +42,7 @@ export const CHECKS: readonly GoldenCheck[] = [
   morphology,
   nnunet,
   nnunetLosses,
+  nnunetPlanner,
   optimisers,
   preprocess,
   regions,

@@ -43,6 +43,11 @@ export type Learner = {
   readonly gradClip: number;
 };
 
+/** The same with any update rule. */
+type Descending = Omit<Learner, 'optimizer'> & {
+  readonly optimizer: Pick<Learner['optimizer'], 'step' | 'zeroGrad'>;
+};
+
 export type PretrainingOptions<Item, Batch> = {
   readonly items: readonly Item[];
   readonly named: readonly (readonly [string, Tensor])[];
@@ -154,10 +159,10 @@ async function withWeights<T>(
   }
 }
 
-/** Backward and update for a loss whose forward pass began at `start` (performance.now()); milliseconds by part. */
+/** Backward and update, by any rule, for a loss whose forward pass began at `start` (performance.now()); milliseconds by part. */
 export function descend(
   loss: Tensor,
-  { optimizer, trained, gradClip }: Learner,
+  { optimizer, trained, gradClip }: Descending,
   start: number,
 ): { readonly forward: number; readonly backward: number; readonly optimiser: number } {
   const forward = performance.now();

@@ -1,6 +1,6 @@
 // `maskrank baseline unet`: a U-Net from random weights at the same labels.
 
-import { evaluationTable } from '../evaluation-table.ts';
+import { BASELINE_ARGS, BASELINE_OPTIONS, runBaseline } from '../baseline-verb.ts';
 import { defineVerb } from '../verb.ts';
 
 export const baselineUnet = defineVerb({
@@ -17,32 +17,13 @@ Ctrl-C stops at the next step; the same command goes on there, to the same weigh
       'with the published width',
     ],
   ],
-  args: {
-    dataset: { name: 'DATASET', describe: 'folder of the dataset; known already in a run', optional: true },
-  },
-  options: { restart: { describe: 'discard what was trained and begin anew' } },
+  args: BASELINE_ARGS,
+  options: BASELINE_OPTIONS,
   sections: ['data', 'baselines.classes', 'baselines.unet', 'training.augmentation', 'evaluation'],
   shortcuts: { steps: 'baselines.unet.steps', 'batch-size': 'baselines.unet.batchSize' },
   runFolder: { mode: 'create' },
   run: async (context) => {
-    const { runJob } = await import('../job-context.ts');
-    const { baselineJob } = await import('../../pipeline/baselines/job.ts');
     const { unet } = await import('../../pipeline/baselines/unet.ts');
-    const { evaluation, ...result } = await runJob(context, (job) =>
-      baselineJob(job, unet, context.args.dataset, { restart: context.options.restart }),
-    );
-    const words =
-      result.steps === 0
-        ? 'was trained already'
-        : `${result.steps} steps on ${result.cases} labelled cases, the weights after step ${result.bestStep}`;
-    context.out(
-      `U-Net: ${words}; ${(result.parameters / 1e6).toFixed(1)} M parameters\nwrote ${result.checkpoint}`,
-    );
-    context.out(evaluationTable(evaluation));
-    const { cases: _, ...summary } = evaluation;
-    return {
-      result: { ...result, evaluation: summary },
-      next: `maskrank report --run ${context.runFolder.dir}`,
-    };
+    return runBaseline(context, 'U-Net', unet);
   },
 });

@@ -94,7 +94,10 @@ export async function measureBaseline(
     const results: CaseResult[] = [];
     for (const [i, item] of cases.entries()) {
       signal.throwIfAborted();
-      const scores = await scoresOf(workspace, item, (images) => method.predict(network, images, setting));
+      const scores =
+        method.predictPicture === undefined
+          ? await scoresOf(workspace, item, (images) => method.predict(network, images, setting))
+          : method.predictPicture(network, await workspace.dataset.loadImage(item), setting);
       for (const [c, classId] of setting.classIds.entries()) {
         const truth = await workspace.dataset.loadMask(item, classId);
         const { width, height } = truth;

@@ -3,7 +3,7 @@
 // the job's (job.ts, measure.ts). A method is one file and one line in registry.ts.
 
 import { fromTypedArray, type nn, noGrad, type Tensor, tidy } from '@maskrank/torch';
-import type { Mask } from '../../imaging/types.ts';
+import type { Image, Mask } from '../../imaging/types.ts';
 import type { Config } from '../../run/config.ts';
 import type { HashedSections } from '../../run/resolve.ts';
 import { type DenseSample, denseSamples } from '../../training/baselines/batch.ts';
@@ -35,6 +35,11 @@ export type BaselineMethod<N extends nn.Module = nn.Layer> = {
    * it has probabilities. Called without gradients, the network in evaluation mode.
    */
   readonly predict: (network: N, images: Tensor, setting: BaselineSetting) => Tensor;
+  /**
+   * For a method that does without the canvas: a picture at its own size -> scores [C, height, width] there. Cases are then
+   * measured by it instead of `predict`.
+   */
+  readonly predictPicture?: (network: N, picture: Image, setting: BaselineSetting) => Float32Array;
 };
 
 /** What a method may use. */

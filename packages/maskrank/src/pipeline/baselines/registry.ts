@@ -1,10 +1,11 @@
 // Every baseline that comes with maskrank, by name.
 
 import type { BaselineMethod } from './method.ts';
+import { nnunet } from './nnunet.ts';
 import { unet } from './unet.ts';
 
 /** A method with its network's type forgotten. */
 // biome-ignore lint/suspicious/noExplicitAny: a method's own functions agree on the network
 export type AnyBaseline = BaselineMethod<any>;
 
-export const BASELINES: readonly AnyBaseline[] = [unet];
+export const BASELINES: readonly AnyBaseline[] = [unet, nnunet];

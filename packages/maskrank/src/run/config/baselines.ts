@@ -1,7 +1,8 @@
 // Configuration of the baselines: methods that are trained from the same labels, to stand beside stage 1 and 2.
-// Augmentation is not here: every method takes that of stage 1 (training.augmentation), or they could not be compared.
+// Augmentation is not here: methods take that of stage 1 (training.augmentation), or they could not be compared; nnU-Net has its own.
 
 import { z } from 'zod';
+import { nnunet } from './nnunet.ts';
 import { count, countFrom1, rate, weight } from './ranges.ts';
 
 /** What every training from random weights needs; a method adds its own keys. */
@@ -60,5 +61,6 @@ export const baselines = z
       })
       .prefault({})
       .describe('A 2-D U-Net from random weights'),
+    nnunet,
   })
   .describe('Baselines: other methods at the same labels');

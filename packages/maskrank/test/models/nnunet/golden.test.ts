@@ -12,6 +12,7 @@ describe.skipIf(!existsSync(golden))('golden (skipped where the fixtures are abs
     ['nnunet_plain_unet', 60],
     ['nnunet_resenc_unet', 80],
     ['nnunet_losses', 21],
+    ['nnunet_planner', 350],
   ] as const)('%s', async (name, checks) => {
     const report = await checkFixture(golden, name);
     if (report.status !== 'checked') throw new Error(report.status);
