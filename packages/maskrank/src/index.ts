@@ -159,6 +159,18 @@ export { finetune, type Stage1Options } from './training/stage1.ts';
 // Baselines: a network from images to masks, trained on the labelled cases.
 export { createUnet, UNET_WIDTHS, Unet, type UnetConfig } from './models/unet/index.ts';
 export {
+  type Configuration as NnunetConfiguration,
+  createNnunet,
+  type DatasetFingerprint as NnunetFingerprint,
+  loadNnunetState,
+  Nnunet,
+  type NnunetConfig,
+  type Plan as NnunetPlan,
+  PLANNERS,
+  planExperiment,
+  slidingWindow,
+} from './models/nnunet/index.ts';
+export {
   type ClassRelation,
   classScores,
   type DiceCrossEntropy,
