@@ -1,21 +1,13 @@
-// Writes volumes as NIfTI-1 single files (.nii, .nii.gz), after nifti1.h (Cox 2004): little-endian, int16 or uint8, with
-// sform, and qform where the axes are orthogonal. Equal volumes give equal bytes. Not here: reading, NIfTI-2, DICOM.
+// Writes volumes as NIfTI-1 single files (.nii, .nii.gz), after nifti1.h (Cox 2004): little-endian, uint8, int16 or float32, with
+// sform, and qform where the axes are orthogonal. Equal volumes give equal bytes. Not here: reading (nifti-read.ts), DICOM.
 
 import { randomBytes } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { DataError, UsageError } from '@maskrank/torch/errors';
+import { type Affine, columnLengths, type Volume, type VoxelArray } from '../imaging/volume.ts';
 
-/** Three rows of the matrix that takes voxel (i, j, k, 1) to RAS+ millimetres: x to the right, y anterior, z superior. */
-export type Affine = readonly [AffineRow, AffineRow, AffineRow];
-export type AffineRow = readonly [number, number, number, number];
-
-/** Voxels, i fastest: index `(k * size[1] + j) * size[0] + i`. */
-export type Volume<T extends Int16Array | Uint8Array = Int16Array | Uint8Array> = {
-  readonly size: readonly [number, number, number];
-  readonly data: T;
-  readonly affine: Affine;
-};
+export type { Affine, Volume } from '../imaging/volume.ts';
 
 export type NiftiOptions = {
   /** Free text of the header, at most 79 ASCII characters; longer text is refused. */
@@ -25,7 +17,11 @@ export type NiftiOptions = {
 const HEADER_BYTES = 348;
 /** Header and the four bytes that say "no extensions". */
 const DATA_OFFSET = 352;
-const DATATYPE = { uint8: { code: 2, bits: 8 }, int16: { code: 4, bits: 16 } } as const;
+const DATATYPE = {
+  uint8: { code: 2, bits: 8 },
+  int16: { code: 4, bits: 16 },
+  float32: { code: 16, bits: 32 },
+} as const;
 const UNITS_MM = 2;
 const XFORM_SCANNER = 1;
 const MAX_DIM = 32767;
@@ -36,7 +32,7 @@ export function encodeNifti(volume: Volume, { description = '' }: NiftiOptions =
   const { size, data, affine } = volume;
   const bytes = new Uint8Array(DATA_OFFSET + data.byteLength);
   const view = new DataView(bytes.buffer);
-  const type = data instanceof Uint8Array ? DATATYPE.uint8 : DATATYPE.int16;
+  const type = DATATYPE[kindOf(data)];
   const spacing = columnLengths(affine);
   const rotation = quaternion(affine, spacing);
 
@@ -66,8 +62,15 @@ export function encodeNifti(volume: Volume, { description = '' }: NiftiOptions =
   bytes.set([0x6e, 0x2b, 0x31, 0], 344); // magic "n+1"
 
   if (data instanceof Uint8Array) bytes.set(data, DATA_OFFSET);
-  else for (let i = 0; i < data.length; i++) view.setInt16(DATA_OFFSET + 2 * i, data[i]!, true);
+  else if (data instanceof Int16Array)
+    for (let i = 0; i < data.length; i++) view.setInt16(DATA_OFFSET + 2 * i, data[i]!, true);
+  else for (let i = 0; i < data.length; i++) view.setFloat32(DATA_OFFSET + 4 * i, data[i]!, true);
   return bytes;
+}
+
+function kindOf(data: VoxelArray): keyof typeof DATATYPE {
+  if (data instanceof Uint8Array) return 'uint8';
+  return data instanceof Int16Array ? 'int16' : 'float32';
 }
 
 /** Writes `path` whole or not at all; the suffix chooses: `.nii` plain, `.nii.gz` compressed. */
@@ -111,12 +114,6 @@ function check({ size, data, affine }: Volume, description: string): void {
   if (description.length > 79 || /[^\x20-\x7e]/.test(description)) {
     throw new UsageError(`encodeNifti: description "${description}"; allowed: at most 79 ASCII characters.`);
   }
-}
-
-/** Voxel spacing, mm: the lengths of the affine's columns. */
-function columnLengths(a: Affine): [number, number, number] {
-  const length = (c: 0 | 1 | 2) => Math.hypot(a[0][c], a[1][c], a[2][c]);
-  return [length(0), length(1), length(2)];
 }
 
 function determinant([r, s, t]: Affine): number {
