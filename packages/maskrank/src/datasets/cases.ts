@@ -9,7 +9,7 @@ import type { Image, Mask } from '../imaging/types.ts';
 import { didYouMean, listProblems, readArtefact } from './artefact.ts';
 import { datasetHash, maskEntries, withFileRecords } from './hash.ts';
 import { mapParallel } from './parallel.ts';
-import type { CaseRecord, Dataset } from './schema.ts';
+import type { CaseRecord, Dataset, SlicePlace } from './schema.ts';
 import { DATASET_FILE, DatasetSchema } from './schema.ts';
 
 /** A case without ground truth, or one whose ground truth must not be seen. */
@@ -19,6 +19,8 @@ export type UnlabelledCase = {
   readonly group: string;
   /** Absolute path. */
   readonly imagePath: string;
+  /** For slices. */
+  readonly volume?: SlicePlace;
 };
 
 /** A case with ground truth. */
@@ -30,6 +32,8 @@ export type LabelledCase = {
   readonly imagePath: string;
   /** Class id -> absolute path of its mask; a class without an entry is absent from the image. */
   readonly maskPaths: ReadonlyMap<number, string>;
+  /** For slices. */
+  readonly volume?: SlicePlace;
 };
 
 /** A dataset whose description has been read and whose files are all there. */
@@ -111,12 +115,21 @@ function labelledCase(root: string, record: CaseRecord): LabelledCase {
     group: record.group,
     imagePath: join(root, record.image),
     maskPaths: new Map(masks.map(([id, path]) => [id, join(root, path)])),
+    ...placeOf(record),
   };
 }
 
 function unlabelledCase(root: string, record: CaseRecord): UnlabelledCase {
-  return { kind: 'unlabelled', id: record.id, group: record.group, imagePath: join(root, record.image) };
+  return {
+    kind: 'unlabelled',
+    id: record.id,
+    group: record.group,
+    imagePath: join(root, record.image),
+    ...placeOf(record),
+  };
 }
+
+const placeOf = ({ volume }: CaseRecord) => (volume === undefined ? {} : { volume });
 
 async function checkFiles(root: string, dataset: Dataset): Promise<void> {
   const faults = await mapParallel(Object.entries(dataset.files ?? {}), 32, async ([path, { bytes }]) => {

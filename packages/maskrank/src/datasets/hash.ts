@@ -1,5 +1,5 @@
 // Content hashes: of a file, and of a dataset. A dataset's hash covers what a result depends on - classes, case ids,
-// groups, and the bytes of images and masks - and nothing else: not names, prompts, tags, paths, dates or the order of
+// groups, places in volumes, and the bytes of images and masks - and nothing else: not names, prompts, tags, paths, dates or the order of
 // the cases. So copies agree, and a changed pixel, mask or group does not. Not here: checking files against it (verify.ts).
 
 import { createHash } from 'node:crypto';
@@ -52,6 +52,7 @@ export function datasetHash(dataset: Dataset): string {
         files[c.image]!.sha256,
         maskEntries(c).map(([id, path]) => [id, files[path]!.sha256]),
         c.empty === true,
+        ...(c.volume === undefined ? [] : [[c.volume.id, c.volume.slice, c.volume.spacingMm ?? null]]),
       ]),
   };
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');

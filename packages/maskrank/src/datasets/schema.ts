@@ -30,6 +30,16 @@ export const DatasetClassSchema = z.strictObject({
   maxComponents: z.int().min(1).exactOptional(),
 });
 
+/** Where an image lies in a volume. */
+export const SlicePlaceSchema = z.strictObject({
+  /** Name of the volume; all its slices are in one group. */
+  id: Text,
+  /** Number of the slice, from the feet where the source says so. Slices of a volume need not be all there. */
+  slice: z.int().min(0),
+  /** From slice number to slice number, height of a pixel, width of a pixel, mm; absent where the source has none. */
+  spacingMm: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]).exactOptional(),
+});
+
 export const CaseRecordSchema = z.strictObject({
   id: Id,
   /** Path of the image: PNG or JPEG. */
@@ -38,6 +48,8 @@ export const CaseRecordSchema = z.strictObject({
   masks: z.record(z.string().regex(/^[1-9][0-9]*$/, 'allowed: class ids'), RelativePath),
   /** Patient, or whatever must never be divided over two splits. */
   group: Text,
+  /** For images that are slices: metrics are then told by volume, too. */
+  volume: SlicePlaceSchema.exactOptional(),
   /** Free facts about the case: pathology, collection, `split` (the source's suggestion: train, validation, test). */
   tags: z.record(z.string(), z.string()).exactOptional(),
   /** The ground truth is known, and no class is in the image. Without it, no masks means: ground truth unknown. */
@@ -72,6 +84,17 @@ export const DatasetSchema = z
       classNames.add(name);
     });
     const caseIds = new Set<string>();
+    const places = new Set<string>();
+    const groupOf = new Map<string, string>();
+    dataset.cases.forEach(({ id, group, volume }, i) => {
+      if (volume === undefined) return;
+      const place = `${volume.slice} of ${volume.id}`;
+      if (places.has(place)) report(`slice ${place} stands twice`, 'cases', i, 'volume');
+      places.add(place);
+      if ((groupOf.get(volume.id) ?? group) !== group)
+        report(`case "${id}": volume "${volume.id}" is in two groups`, 'cases', i, 'group');
+      groupOf.set(volume.id, group);
+    });
     dataset.cases.forEach((record, i) => {
       const key = record.id.toLowerCase();
       if (caseIds.has(key))
@@ -154,6 +177,7 @@ export const SPLIT_NAMES = ['labelled', 'unlabelled', 'validation', 'test'] as c
 export type SplitName = (typeof SPLIT_NAMES)[number];
 
 export type DatasetClass = z.output<typeof DatasetClassSchema>;
+export type SlicePlace = z.output<typeof SlicePlaceSchema>;
 export type CaseRecord = z.output<typeof CaseRecordSchema>;
 export type FileRecord = z.output<typeof FileRecordSchema>;
 export type Dataset = z.output<typeof DatasetSchema>;

@@ -28,7 +28,7 @@ describe('dataset.json', () => {
       /unknown key "modalty"\. Did you mean "modality"\?/,
     );
     expect(await faultOf((d) => Object.assign(d.cases[0]!, { grup: 'x' }))).toMatch(
-      /cases\[0\]: unknown key "grup"\. Did you mean "group"\? Allowed: id, image, masks, group, tags, empty/,
+      /cases\[0\]: unknown key "grup"\. Did you mean "group"\? Allowed: id, image, masks, group, volume, tags, empty/,
     );
     expect(await faultOf((d) => Object.assign(d.classes[0]!, { prompt: [] }))).toMatch(
       /classes\[0\].*"prompts"/,

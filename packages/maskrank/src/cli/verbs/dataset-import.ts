@@ -12,6 +12,8 @@ export const datasetImport = defineVerb({
   udiat        UDIAT Dataset B: breast ultrasound, original/ and GT/
   covid-qu-ex  COVID-QU-Ex: chest X-rays with lung and infection masks
   sam-med2d    SAM-Med2D's JSON index files with binary masks per class
+  amos         AMOS22: abdominal CT volumes with 15 organs, as axial slices
+  volumes      NIfTI volumes with label maps, images/ and labels/ or nnU-Net's imagesTr/ and labelsTr/, as axial slices
 
 The source is only read. Stopped, the same command goes on; finished, it does nothing.`,
   examples: [
@@ -21,16 +23,23 @@ The source is only read. Stopped, the same command goes on; finished, it does no
       "maskrank dataset import folder scans --out data/scans --group-pattern '^(p[0-9]+)_'",
       'p07_2.png belongs to patient p07, who is never split',
     ],
+    [
+      'maskrank dataset import amos amos22 --out data/amos --slice-step 2',
+      'every second slice of the CT volumes',
+    ],
   ],
   args: {
-    layout: { name: 'LAYOUT', describe: 'folder, busi, udiat, covid-qu-ex or sam-med2d' },
+    layout: { name: 'LAYOUT', describe: 'folder, busi, udiat, covid-qu-ex, sam-med2d, amos or volumes' },
     source: { name: 'SOURCE', describe: 'folder to read' },
   },
   options: {
     out: { value: 'DATASET', describe: 'folder of the dataset: new or empty', required: true },
     name: { value: 'TEXT', describe: "name of the dataset; default the source's" },
     modality: { value: 'TEXT', describe: 'what the images are: ultrasound, x-ray, ct' },
-    classes: { value: 'LIST', describe: "classes as '1=spleen;2=right kidney' (folder, sam-med2d)" },
+    classes: {
+      value: 'LIST',
+      describe: "classes as '1=spleen;2=right kidney' (folder, sam-med2d, amos, volumes)",
+    },
     maskThreshold: {
       value: 'NUMBER',
       describe: 'masks with values in between: above this is foreground',
@@ -42,6 +51,20 @@ The source is only read. Stopped, the same command goes on; finished, it does no
       describe: 'images that look alike are one group; default as the layout needs it',
       parse: (text: string) => text === 'true',
     },
+    slicePattern: {
+      value: 'REGEXP',
+      describe: 'on the name; the first group in brackets is the slice of a volume, whose name is the group',
+    },
+    window: {
+      value: 'LOW,HIGH',
+      describe: 'volumes: grey values from black to white, or percentile; default -160,240',
+    },
+    slices: {
+      choices: ['all', 'labelled'],
+      describe: 'volumes: every slice (default), or those with a class in them',
+    },
+    sliceStep: { value: 'N', describe: 'volumes: one slice of N', parse: Number },
+    scans: { choices: ['ct', 'mr', 'both'], describe: 'amos: which scans; default ct' },
     onProblem: {
       choices: ['fail', 'skip'],
       describe: 'fail lists every problem and stops (default); skip leaves those cases out and says so',

@@ -14,6 +14,7 @@ import type { MaskRules } from './mask-values.ts';
 import { readMaskValues } from './mask-values.ts';
 import { encodeMask, encodeSourceImage, readSourceImage, readSourceMask } from './pixels.ts';
 import type { PlannedCase } from './types.ts';
+import type { VolumeReader } from './volume-slices.ts';
 
 /** A case that has been written. */
 export type ImportedCase = {
@@ -32,12 +33,16 @@ export async function importCase(
   id: string,
   out: string,
   rules: MaskRules,
+  volumes: VolumeReader,
 ): Promise<CaseOutcome> {
+  const { cut } = planned;
   const problems: string[] = [];
-  const image = await readSourceImage(planned.image).catch((error: unknown) => collect(problems, error));
+  const reading = cut === undefined ? readSourceImage(planned.image) : volumes.image(planned.image, cut);
+  const image = await reading.catch((error: unknown) => collect(problems, error));
   const united = new Map<number, Uint8Array>();
   for (const mask of planned.masks ?? []) {
-    const values = await readSourceMask(mask.path).catch((error: unknown) => collect(problems, error));
+    const reading = cut === undefined ? readSourceMask(mask.path) : volumes.mask(mask.path, cut);
+    const values = await reading.catch((error: unknown) => collect(problems, error));
     if (values === undefined || image === undefined) continue;
     const { width, height } = image.image;
     if (values.width !== width || values.height !== height) {
@@ -46,9 +51,9 @@ export async function importCase(
       );
       continue;
     }
-    const reading = readMaskValues(mask, values, rules);
-    if ('problem' in reading) problems.push(`${mask.path}: ${reading.problem}`);
-    else for (const [classId, data] of reading.masks) united.set(classId, unite(united.get(classId), data));
+    const found = readMaskValues(mask, values, rules);
+    if ('problem' in found) problems.push(`${mask.path}: ${found.problem}`);
+    else for (const [classId, data] of found.masks) united.set(classId, unite(united.get(classId), data));
   }
   if (image === undefined || problems.length > 0) return { problems };
 
@@ -69,9 +74,10 @@ export async function importCase(
   }
   const empty = planned.masks !== undefined && united.size === 0;
   const tags = Object.keys(planned.tags).length === 0 ? {} : { tags: { ...planned.tags } };
+  const volume = planned.volume === undefined ? {} : { volume: planned.volume };
   return {
     imported: {
-      record: { id, image: imagePath, masks, ...tags, ...(empty ? { empty: true as const } : {}) },
+      record: { id, image: imagePath, masks, ...volume, ...tags, ...(empty ? { empty: true as const } : {}) },
       files,
       ...(image.conversion === undefined ? {} : { conversion: image.conversion }),
       print: fingerprint(image.image),

@@ -3,6 +3,7 @@
 
 import { UsageError } from '@maskrank/torch/errors';
 import { didYouMean } from '../artefact.ts';
+import { amos } from './amos.ts';
 import { busi } from './busi.ts';
 import { covidQuEx } from './covid-qu-ex.ts';
 import { folder } from './folder.ts';
@@ -11,6 +12,7 @@ import { runImport } from './run.ts';
 import { samMed2d } from './sam-med2d.ts';
 import type { Importer } from './types.ts';
 import { udiat } from './udiat.ts';
+import { volumes } from './volumes.ts';
 
 /** Every importer by the name used on the command line. */
 export const IMPORTERS = {
@@ -19,6 +21,8 @@ export const IMPORTERS = {
   udiat,
   'covid-qu-ex': covidQuEx,
   'sam-med2d': samMed2d,
+  amos,
+  volumes,
 } as const satisfies Record<string, Importer>;
 
 export type ImporterName = keyof typeof IMPORTERS;

@@ -14,7 +14,7 @@ import { clusters, nearDuplicates } from '../fingerprint.ts';
 import { datasetHash } from '../hash.ts';
 import { uniqueSlugs } from '../names.ts';
 import { mapParallel } from '../parallel.ts';
-import type { CaseRecord, Dataset } from '../schema.ts';
+import type { CaseRecord, Dataset, SlicePlace } from '../schema.ts';
 import { DATASET_FILE, DatasetSchema } from '../schema.ts';
 import type { ImportedCase } from './case.ts';
 import { importCase } from './case.ts';
@@ -22,6 +22,7 @@ import { hasJournal, openJournal } from './journal.ts';
 import { sourceFolder } from './source.ts';
 import type { Importer, ImportNote, ImportOptions, ImportPlan, PlannedCase } from './types.ts';
 import { COMMON_OPTIONS } from './types.ts';
+import { openVolumes } from './volume-slices.ts';
 
 /** Name of the import's report inside the dataset's folder. */
 export const IMPORT_FILE = 'import.json';
@@ -106,13 +107,14 @@ export async function runImport(request: ImportRequest): Promise<ImportResult> {
   const journal = await openJournal(out, settings);
   const rules = { classes: plan.classes, threshold: options.maskThreshold };
   const problems: string[] = [...plan.problems];
+  const volumes = openVolumes();
   let done = 0;
   const outcomes = await mapParallel(
     plan.cases,
     AT_ONCE,
     async (planned, i) => {
       const known = await journal.find(keys[i]!);
-      const outcome = known ? { imported: known } : await importCase(planned, ids[i]!, out, rules);
+      const outcome = known ? { imported: known } : await importCase(planned, ids[i]!, out, rules, volumes);
       if (!known && 'imported' in outcome) await journal.add(keys[i]!, outcome.imported);
       request.onProgress?.({ done: ++done, total: plan.cases.length, name: planned.name });
       return outcome;
@@ -129,7 +131,7 @@ export async function runImport(request: ImportRequest): Promise<ImportResult> {
     throw new DataError(listProblems(`import ${name}: ${source}: no usable case`, problems));
 
   const groups = groupsOf(written, plan, options, name);
-  const dataset = describe(plan, written, groups);
+  const dataset = describe(plan, written, groups, slicesOf(written, groups, options, name));
   const hash = datasetHash(dataset);
   const report = makeReport({
     name,
@@ -211,7 +213,7 @@ type Written = readonly { readonly planned: PlannedCase; readonly imported: Impo
 
 /** A group a case: what the source says, widened by near-duplicates where wanted. */
 function groupsOf(written: Written, plan: ImportPlan, options: ImportOptions, name: string): string[] {
-  const pattern = groupRule(name, options.groupPattern);
+  const pattern = rule(name, 'groupPattern', options.groupPattern);
   const missed: string[] = [];
   const own = written.map(({ planned, imported }) => {
     if (pattern === undefined) return planned.group ?? imported.record.id;
@@ -237,19 +239,50 @@ function groupsOf(written: Written, plan: ImportPlan, options: ImportOptions, na
   return own.map((_, i) => own[roots[i]!]!);
 }
 
-function groupRule(name: string, pattern: string | undefined): RegExp | undefined {
+/** Where cases lie in volumes, if the option says so: the group's volume, the number in the name. */
+function slicesOf(
+  written: Written,
+  groups: readonly string[],
+  { slicePattern }: ImportOptions,
+  name: string,
+): readonly (SlicePlace | undefined)[] {
+  const pattern = rule(name, 'slicePattern', slicePattern);
+  if (pattern === undefined) return written.map(() => undefined);
+  const missed: string[] = [];
+  const places = written.map(({ planned }, i) => {
+    const slice = Number(pattern.exec(planned.name)?.[1] || Number.NaN);
+    if (!Number.isInteger(slice) || slice < 0) missed.push(planned.name);
+    return { id: groups[i]!, slice };
+  });
+  if (missed.length > 0)
+    throw new DataError(
+      listProblems(`import ${name}: slicePattern ${slicePattern} finds no number of a slice in`, missed),
+    );
+  return places;
+}
+
+function rule(
+  name: string,
+  option: 'groupPattern' | 'slicePattern',
+  pattern: string | undefined,
+): RegExp | undefined {
   if (pattern === undefined) return undefined;
   try {
     return new RegExp(pattern, 'u');
   } catch (cause) {
     throw new UsageError(
-      `import ${name}: groupPattern ${pattern} is no regular expression (${(cause as Error).message}). Example: ^(patient\\d+)_`,
+      `import ${name}: ${option} ${pattern} is no regular expression (${(cause as Error).message}). Example: ^(patient\\d+)_`,
       { cause },
     );
   }
 }
 
-function describe(plan: ImportPlan, written: Written, groups: readonly string[]): Dataset {
+function describe(
+  plan: ImportPlan,
+  written: Written,
+  groups: readonly string[],
+  places: readonly (SlicePlace | undefined)[],
+): Dataset {
   return {
     schemaVersion: 1,
     name: plan.name,
@@ -257,7 +290,15 @@ function describe(plan: ImportPlan, written: Written, groups: readonly string[])
     classes: [...plan.classes],
     cases: written.map(({ imported: { record } }, i): CaseRecord => {
       const { id, image, masks, ...rest } = record;
-      return { id, image, masks, group: groups[i]!, ...rest };
+      const place = places[i];
+      return {
+        id,
+        image,
+        masks,
+        group: groups[i]!,
+        ...rest,
+        ...(place === undefined ? {} : { volume: place }),
+      };
     }),
     files: Object.assign({}, ...written.map(({ imported }) => imported.files)),
   };

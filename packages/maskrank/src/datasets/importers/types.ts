@@ -1,7 +1,8 @@
 // What an importer is: it looks at a source folder and says which cases it holds. Reading pixels, checking them and
 // writing the dataset is the same for all (run.ts). Not here: the importers themselves (one file each, index.ts).
 
-import type { DatasetClass } from '../schema.ts';
+import type { DatasetClass, SlicePlace } from '../schema.ts';
+import type { SliceCut } from './volume-slices.ts';
 
 /** A mask file of the source. */
 export type PlannedMask =
@@ -20,6 +21,10 @@ export type PlannedCase = {
   /** Patient or volume; `undefined` when the source does not say. */
   readonly group?: string;
   readonly tags: Readonly<Record<string, string>>;
+  /** The files are NIfTI volumes, and the case is a slice of them. */
+  readonly cut?: SliceCut;
+  /** Where the image lies in a volume, for cases that are slices. */
+  readonly volume?: SlicePlace;
 };
 
 /** Something a person should know about the import that is no error. */
@@ -55,6 +60,19 @@ export type ImportOptions = {
   readonly onProblem?: 'fail' | 'skip';
   /** folder: path of the table, absolute or relative to the source. Default `manifest.csv` when it is there. */
   readonly manifest?: string;
+  /**
+   * Regular expression on the case's name; its first capture group is the number of a slice, and the cases of a group are then
+   * slices of one volume. Default: what the source says.
+   */
+  readonly slicePattern?: string;
+  /** Volumes: grey values from black to white, `LOW,HIGH` or `percentile`. Default -160,240 (soft tissue, HU), MR of amos `percentile`. */
+  readonly window?: string;
+  /** Volumes: every slice, or those with any class in them. Default `all`. */
+  readonly slices?: 'all' | 'labelled';
+  /** Volumes: one slice of so many. Default 1. */
+  readonly sliceStep?: number;
+  /** amos: which scans. Default `ct`. */
+  readonly scans?: 'ct' | 'mr' | 'both';
   /** covid-qu-ex: which masks become classes. Default `lung`. */
   readonly masks?: 'lung' | 'infection' | 'both';
 };
@@ -76,6 +94,7 @@ export const COMMON_OPTIONS = [
   'modality',
   'maskThreshold',
   'groupPattern',
+  'slicePattern',
   'groupNearDuplicates',
   'onProblem',
 ] as const satisfies readonly (keyof ImportOptions)[];

@@ -63,7 +63,7 @@ export const SAM3D_CONFIGS = {
     },
     decoder: { depth: 2, heads: 8, mlpDim: 2048, multimaskOutputs: 3, iouHeadDepth: 3, iouHeadDim: 256 },
   },
-  /** 0.6 million parameters; for tests, trials and machines with two cores. Tokens are smaller, so that organs have contours. */
+  /** 0.5 million parameters; for tests, trials and machines with two cores. Tokens are smaller, so that organs have contours. */
   'sam-med3d-tiny': {
     name: 'sam-med3d-tiny',
     volumeSize: 64,
