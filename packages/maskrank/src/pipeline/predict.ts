@@ -1,18 +1,21 @@
 // The job of `maskrank predict`: masks for new images from a checkpoint alone, in pixels of the images. The checkpoint says how
 // images are brought to the model, and what prompts it was trained with. Prompts: given for each image, or the model's own
 // (predict, box the prediction, predict again). Texts come with the prompts, their features from a file of `maskrank prompt`.
+// A NIfTI volume is predicted slice by slice and becomes a volume of labels (predict-volume.ts).
 
 import { mkdirSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { fromTypedArray, noGrad, tidy } from '@maskrank/torch';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { networkInput } from '../alignment/embeddings.ts';
+import { isNiftiName, withoutNiftiEnding } from '../formats/nifti-read.ts';
 import { readImage, writeImagePng, writeMaskPng } from '../formats/raster.ts';
+import type { WindowRule } from '../formats/window.ts';
 import { boxesOfComponents } from '../imaging/boxes.ts';
 import type { Geometry } from '../imaging/geometry.ts';
 import { CLASS_COLOURS, type Colour, drawOverlay } from '../imaging/overlay.ts';
 import { corePoints } from '../imaging/points.ts';
-import type { Box, Mask } from '../imaging/types.ts';
+import type { Box, Image, Mask } from '../imaging/types.ts';
 import { logitsToOriginal, pickBest, type Sam } from '../models/sam/index.ts';
 import {
   collatePrompts,
@@ -28,6 +31,7 @@ import type { PromptKind } from '../run/config/inputs.ts';
 import { promptsTo } from '../training/batch.ts';
 import { Random } from '../util/random.ts';
 import { checkTextModel, type InputRecipe, loadModel, otherPrompts, promptKindsOf } from './model.ts';
+import { predictVolume, type SliceMask } from './predict-volume.ts';
 import { type TextUse, textRow } from './text.ts';
 
 export type PredictJobOptions = {
@@ -39,7 +43,9 @@ export type PredictJobOptions = {
   readonly threshold: number;
   /** Boxes in pixels of the image, for every file. */
   readonly boxes: readonly Box[];
-  /** A prompts.jsonl whose `case` is the file's name without extension; its lines may have text. */
+  /** Grey values of volumes from black to white. */
+  readonly window: WindowRule;
+  /** A prompts.jsonl whose `case` is the file's name without extension, with `_s012` for slice 12 of a volume; its lines may have text. */
   readonly promptsFile: string | null;
   /** Features of those texts, as `maskrank prompt` writes them. */
   readonly textFeatures: string | null;
@@ -59,9 +65,11 @@ export type PredictJobOptions = {
 export type Prediction = {
   readonly image: string;
   readonly class: number;
+  /** The class's mask; of a volume the labels of all classes. */
   readonly mask: string;
+  /** Pixels, or voxels of a volume. */
   readonly foregroundPx: number;
-  /** The model's own estimate of the IoU, 0..1. */
+  /** The model's own estimate of the IoU, 0..1; of a volume the mean over the slices that have the class. */
   readonly predictedIou: number;
   readonly prompt: Prompt['source'];
   /** Whether the model was given a text beside it. */
@@ -167,7 +175,7 @@ function textOf(
 
 /** Writes a mask for each file and class; returns what was written. */
 export async function predictJob(options: PredictJobOptions): Promise<Prediction[]> {
-  const names = options.files.map((file) => basename(file, extname(file)));
+  const names = options.files.map(nameOf);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined)
     throw new UsageError(
@@ -190,24 +198,60 @@ export async function predictJob(options: PredictJobOptions): Promise<Prediction
   return predictions;
 }
 
+const nameOf = (file: string): string =>
+  isNiftiName(file) ? withoutNiftiEnding(basename(file)) : basename(file, extname(file));
+
 async function predictFile(
   file: string,
   name: string,
   predictor: Predictor,
   options: PredictJobOptions,
 ): Promise<Prediction[]> {
-  const { device, out } = options;
-  const { sam, recipe, given, kinds } = predictor;
+  const { out } = options;
+  if (isNiftiName(file)) {
+    const { window, signal } = options;
+    const predictSlice = async (image: Image, slice: string) =>
+      predictImage(image, slice, predictor, options);
+    return predictVolume(file, { out, name, window, signal, predictSlice });
+  }
   const image = await readImage(file);
+  const results: Prediction[] = [];
+  const layers: { kind: 'mask'; mask: Mask; colour: Colour; contourPx: number; opacity: number }[] = [];
+  const { classes } = predictor.recipe;
+  for (const { mask: found, ...facts } of predictImage(image, name, predictor, options)) {
+    const k = classes.findIndex((cls) => cls.id === facts.class);
+    const className = classes[k]?.name ?? String(facts.class);
+    const mask = join(out, `${name}_${className.replaceAll(/[^\p{L}\p{N}.-]+/gu, '-')}.png`);
+    await writeMaskPng(mask, found);
+    layers.push({
+      kind: 'mask',
+      mask: found,
+      colour: CLASS_COLOURS[k % CLASS_COLOURS.length] as Colour,
+      contourPx: 2,
+      opacity: 0.2,
+    });
+    results.push({ image: file, mask, foregroundPx: found.data.reduce((sum, v) => sum + v, 0), ...facts });
+  }
+  if (options.overlay) await writeImagePng(join(out, `${name}.overlay.png`), drawOverlay(image, layers));
+  return results;
+}
+
+/** Masks of every class that the prompts say is in the image, at its size. */
+function predictImage(
+  image: Image,
+  name: string,
+  predictor: Predictor,
+  options: PredictJobOptions,
+): SliceMask[] {
+  const { sam, recipe, given, kinds } = predictor;
   const { geometry, data } = networkInput(image, recipe.canvas);
   const side = recipe.canvas.imageSize;
   const embedding = tidy(() =>
-    noGrad(() => sam.embed(fromTypedArray(data, [1, 3, side, side]).to(device as 'cuda'))),
+    noGrad(() => sam.embed(fromTypedArray(data, [1, 3, side, side]).to(options.device as 'cuda'))),
   );
-  const results: Prediction[] = [];
-  const layers: { kind: 'mask'; mask: Mask; colour: Colour; contourPx: number; opacity: number }[] = [];
+  const results: SliceMask[] = [];
   try {
-    for (const [k, cls] of recipe.classes.entries()) {
+    for (const cls of recipe.classes) {
       const line = given?.get(promptKey({ case: name, class: cls.id }));
       if (given !== null && line === undefined) continue; // no line: the class is not in this image
       let prompt: Prompt =
@@ -233,21 +277,9 @@ async function predictFile(
         };
         found = decode(predictor, embedding, { prompt, text }, geometry, options);
       }
-      const mask = join(out, `${name}_${cls.name.replaceAll(/[^\p{L}\p{N}.-]+/gu, '-')}.png`);
-      await writeMaskPng(mask, found.mask);
-      layers.push({
-        kind: 'mask',
-        mask: found.mask,
-        colour: CLASS_COLOURS[k % CLASS_COLOURS.length] as Colour,
-        contourPx: 2,
-        opacity: 0.2,
-      });
-      const foregroundPx = found.mask.data.reduce((sum, v) => sum + v, 0);
       results.push({
-        image: file,
         class: cls.id,
-        mask,
-        foregroundPx,
+        mask: found.mask,
         predictedIou: Math.min(1, Math.max(0, found.iou)),
         prompt: prompt.source,
         text: text !== undefined,
@@ -256,6 +288,5 @@ async function predictFile(
   } finally {
     embedding.dispose();
   }
-  if (options.overlay) await writeImagePng(join(out, `${name}.overlay.png`), drawOverlay(image, layers));
   return results;
 }

@@ -1,6 +1,7 @@
 // `maskrank predict`: masks for new images.
 
 import { UsageError } from '@maskrank/torch/errors';
+import { parseWindow, SOFT_TISSUE_HU } from '../../formats/window.ts';
 import { defineVerb } from '../verb.ts';
 
 /** `10,20,110,140` -> a box. */
@@ -22,7 +23,8 @@ export const predict = defineVerb({
   name: 'predict',
   summary: 'masks for new images from a run or a checkpoint',
   details: `Writes NAME_CLASS.png (0 and 255, the image's size) for each image. Without prompts the model prompts itself: it
-predicts, boxes its prediction and predicts again. It is given the kinds of prompts that it was trained with, or those of
+predicts, boxes its prediction and predicts again. A NIfTI volume is predicted in axial slices and becomes NAME.nii.gz, the
+class ids in the voxels of the input. It is given the kinds of prompts that it was trained with, or those of
 --prompts. Not for clinical use.`,
   examples: [
     ['maskrank predict --run runs/busi new/*.png --out masks', 'with the aligned model of a run'],
@@ -30,12 +32,15 @@ predicts, boxes its prediction and predicts again. It is given the kinds of prom
       'maskrank predict --checkpoint stage2.safetensors a.png --out masks --box 40,60,180,190',
       'in a given box',
     ],
+    ['maskrank predict --run runs/amos scan.nii.gz --out labels', 'labels of a volume'],
     [
       'maskrank predict --run runs/busi new/*.png --out masks --prompts-file prompts.jsonl',
       'boxes, points and texts from a file',
     ],
   ],
-  args: { files: { name: 'FILES', describe: 'images: PNG, JPEG, TIFF', variadic: true } },
+  args: {
+    files: { name: 'FILES', describe: 'images: PNG, JPEG, TIFF; volumes: .nii, .nii.gz', variadic: true },
+  },
   options: {
     out: { value: 'DIR', describe: 'folder of the masks', required: true },
     checkpoint: { value: 'FILE', describe: 'checkpoint of a run, instead of --run' },
@@ -44,10 +49,16 @@ predicts, boxes its prediction and predicts again. It is given the kinds of prom
       choices: ['stage1', 'stage2'],
       describe: 'which of the run; default stage2 when it is there',
     },
+    window: {
+      value: 'LOW,HIGH',
+      describe: 'volumes: grey values from black to white, or percentile, as at the import; default -160,240',
+      parse: parseWindow,
+    },
     box: { value: 'BOX', describe: 'x0,y0,x1,y1 in pixels, for every image', parse: box },
     promptsFile: {
       value: 'FILE',
-      describe: 'prompts.jsonl; case is the name of the image without extension',
+      describe:
+        'prompts.jsonl; case is the name of the image without extension, NAME_s012 for slice 12 of a volume',
     },
     textFeatures: {
       value: 'FILE',
@@ -80,6 +91,7 @@ predicts, boxes its prediction and predicts again. It is given the kinds of prom
       out: options.out,
       device: config.device === 'auto' ? bestDevice() : config.device,
       threshold: config.evaluation.threshold,
+      window: options.window ?? SOFT_TISSUE_HU,
       boxes: options.box === undefined ? [] : [options.box],
       promptsFile: options.promptsFile ?? null,
       textFeatures: options.textFeatures ?? null,
