@@ -19,6 +19,10 @@ export {
   writeLabelMapPng,
   writeMaskPng,
 } from './formats/raster.ts';
+export { writeNifti } from './formats/nifti.ts';
+export { readNifti, readNiftiHeader } from './formats/nifti-read.ts';
+export { axialView, putSlice, takeSlice } from './imaging/axial.ts';
+export type { Affine, Volume } from './imaging/volume.ts';
 export {
   boxToCanvas,
   boxToOriginal,

@@ -2,7 +2,7 @@
 
 import type { AnyBaseline } from '../pipeline/baselines/registry.ts';
 import type { RunFolder } from '../run/run-folder.ts';
-import { evaluationTable } from './evaluation-table.ts';
+import { evaluationTable, withoutCases } from './evaluation-table.ts';
 import type { VerbContext, VerbResult } from './verb.ts';
 
 /** Arguments and flags of a baseline's verb. */
@@ -32,9 +32,8 @@ export async function runBaseline(
     `${name}: ${words}; ${(result.parameters / 1e6).toFixed(1)} M parameters\nwrote ${result.checkpoint}`,
   );
   context.out(evaluationTable(evaluation));
-  const { cases: _, ...summary } = evaluation;
   return {
-    result: { ...result, evaluation: summary },
+    result: { ...result, evaluation: withoutCases(evaluation) },
     next: `maskrank report --run ${context.runFolder.dir}`,
   };
 }

@@ -156,6 +156,15 @@ export const ControlSchema = z.strictObject({
   question: Text,
 });
 
+/** The same by volume, where cases are slices of volumes. */
+export const VolumesSchema = z.strictObject({
+  tolerances: z.array(ToleranceSchema),
+  summary: z.record(Text, z.record(ClassKey, ClassSummarySchema)),
+  comparisons: z.array(ComparisonSchema),
+  /** `case` is the volume's name. */
+  cases: z.array(CaseResultSchema),
+});
+
 export const EvaluationSchema = z.strictObject({
   schemaVersion: z.literal(EVALUATION_VERSION),
   /** Hash of the configuration that shaped the evaluation. */
@@ -196,6 +205,7 @@ export const EvaluationSchema = z.strictObject({
   summary: z.record(Text, z.record(ClassKey, ClassSummarySchema)),
   comparisons: z.array(ComparisonSchema),
   cases: z.array(CaseResultSchema),
+  volumes: VolumesSchema.exactOptional(),
 });
 
 export type Tolerance = z.output<typeof ToleranceSchema>;

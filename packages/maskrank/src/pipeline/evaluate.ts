@@ -30,6 +30,7 @@ import { predictUnits } from './predict-units.ts';
 import { ensurePrompts, isOracle, makePrompts } from './prompts.ts';
 import { loadTexts, type UnitTexts } from './text.ts';
 import { allUnits, byId, promptedUnits } from './units.ts';
+import { VolumeMasks } from './volumes.ts';
 import {
   type JobContext,
   openWorkspace,
@@ -127,6 +128,7 @@ type Setting = { readonly workspace: Workspace; readonly texts: UnitTexts | unde
 
 type Measured = {
   readonly results: CaseResult[];
+  readonly volumes: CaseResult[];
   readonly model: LoadedModel;
   readonly embeddings: EmbeddingCache;
   readonly units: readonly AlignUnit[];
@@ -158,21 +160,32 @@ async function measureRow(
   });
   const tolerances = config.evaluation.tolerancesPx.map((value) => tolerance(value, 'px'));
   const results: CaseResult[] = [];
+  const slices = new VolumeMasks(cases);
   for (const { unit, mask } of masks) {
     const item = truth.get(unit.caseId) as LabelledCase;
     const reference = await workspace.dataset.loadMask(item, unit.classId);
     const { source } = prompts.get(unitKey(unit.caseId, unit.classId)) as Prompt;
+    const prompt = { source, oracle: isOracle({ source }) };
+    slices.add({ caseId: unit.caseId, classId: unit.classId, mask, prompt });
     results.push({
       case: unit.caseId,
       group: item.group,
       class: unit.classId,
       stage: row.key,
-      prompt: { source, oracle: isOracle({ source }) },
+      prompt,
       ...measure(gridOf(reference), gridOf(mask), { tolerances, empties: config.evaluation.empties }),
     });
     if (row.keepMasks) await keepMask(run.dir, row.key, unit, mask);
   }
-  return { results, model, embeddings, units: prompted };
+  const volumes = await slices.measure(workspace.dataset, {
+    stage: row.key,
+    classIds: workspace.classes.map(({ id }) => id),
+    config,
+    empties: config.evaluation.empties,
+    signal,
+    onProgress: (done, total) => onProgress(`evaluate ${row.title} by volume`, done, total),
+  });
+  return { results, volumes, model, embeddings, units: prompted };
 }
 
 export async function evaluateJob(context: JobContext): Promise<Evaluation> {
@@ -183,11 +196,13 @@ export async function evaluateJob(context: JobContext): Promise<Evaluation> {
   const ids = cases.map((item) => item.id);
   const texts = rows.length === 0 ? undefined : await loadTexts(context, workspace, allUnits(workspace, ids));
   const all: CaseResult[] = [];
+  const volumes: CaseResult[] = [];
   const shown: EvaluatedRow[] = [];
   let first: Measured | undefined;
   for (const row of rows) {
     const measured = await measureRow(row, context, { workspace, texts }, cases);
     all.push(...measured.results);
+    volumes.push(...measured.volumes);
     shown.push({
       key: row.key,
       title: row.title,
@@ -200,11 +215,12 @@ export async function evaluateJob(context: JobContext): Promise<Evaluation> {
     else measured.model.sam.dispose();
   }
   for (const method of baselinesOf(run)) {
-    const { row, results } = await measureBaseline(context, workspace, method);
-    all.push(...results);
-    shown.push(row);
+    const measured = await measureBaseline(context, workspace, method);
+    all.push(...measured.results);
+    volumes.push(...measured.volumes);
+    shown.push(measured.row);
   }
-  const evaluation = assembleEvaluation(context, workspace, shown, all);
+  const evaluation = assembleEvaluation(context, workspace, { rows: shown, results: all, volumes });
   if (first !== undefined) {
     const { model: stage1, embeddings, units } = first;
     await writePanels(context, workspace, {

@@ -20,6 +20,7 @@ import { configHash } from '../run/resolve.ts';
 import type { Unit } from '../training/units.ts';
 import { CONTROLS, type ControlName } from './controls.ts';
 import { splitsHash } from './finetune.ts';
+import { volumeTolerances } from './volumes.ts';
 import { type JobContext, promptKinds, type Workspace } from './workspace.ts';
 
 const SECTIONS: readonly ConfigSection[] = ['data', 'prompts', 'evaluation'];
@@ -38,6 +39,8 @@ export type EvaluatedRow = {
 export type EvaluatedRows = {
   readonly rows: readonly EvaluatedRow[];
   readonly results: readonly CaseResult[];
+  /** Records by volume, of cases that are slices. */
+  readonly volumes: readonly CaseResult[];
 };
 
 /** RUN/predictions/stage2/1/CASE.png */
@@ -60,8 +63,7 @@ const identity = ({ config }: Pick<JobContext, 'config'>, workspace: Workspace) 
 export function assembleEvaluation(
   context: Pick<JobContext, 'config'>,
   workspace: Workspace,
-  rows: readonly EvaluatedRow[],
-  cases: readonly CaseResult[],
+  { rows, results: cases, volumes }: EvaluatedRows,
 ): Evaluation {
   const { config } = context;
   const { tolerancesPx, empties, split, threshold, bootstrapSamples, permutations } = config.evaluation;
@@ -101,13 +103,18 @@ export function assembleEvaluation(
     stages: rows.map(({ key, title, checkpoint }) => ({ key, title, checkpoint })),
     controls,
     cases,
-    ...summarise(cases, {
-      tolerances,
-      seed: config.seed,
-      bootstrapResamples: bootstrapSamples,
-      permutations,
-    }),
+    ...summarise(cases, { ...statistics, tolerances }),
+    ...(volumes.length === 0 ? {} : { volumes: byVolume(volumes, config, statistics) }),
   });
+}
+
+function byVolume(
+  cases: readonly CaseResult[],
+  config: JobContext['config'],
+  statistics: Evaluation['statistics'],
+): NonNullable<Evaluation['volumes']> {
+  const tolerances = volumeTolerances(config, cases);
+  return { tolerances, ...summarise(cases, { ...statistics, tolerances }), cases: [...cases] };
 }
 
 /** The rows of the evaluation that stands in the run, but for `key`; none, with a warning, where it was made with other settings. */
@@ -118,7 +125,7 @@ export async function keptRows(
 ): Promise<EvaluatedRows> {
   const { run, config, warn } = context;
   const path = run.paths.evaluation;
-  if (!existsSync(path)) return { rows: [], results: [] };
+  if (!existsSync(path)) return { rows: [], results: [], volumes: [] };
   const before = await readArtefact(path, EvaluationSchema);
   const now = identity(context, workspace);
   const isSame =
@@ -129,7 +136,7 @@ export async function keptRows(
     warn(
       `${path}: its rows were measured with other settings and are left out. Measure all anew: maskrank evaluate --run ${run.dir}`,
     );
-    return { rows: [], results: [] };
+    return { rows: [], results: [], volumes: [] };
   }
   const threshold = before.threshold === undefined ? {} : { threshold: config.evaluation.threshold };
   return {
@@ -142,6 +149,7 @@ export async function keptRows(
         ...threshold,
       })),
     results: before.cases.filter(({ stage }) => stage !== key),
+    volumes: (before.volumes?.cases ?? []).filter(({ stage }) => stage !== key),
   };
 }
 

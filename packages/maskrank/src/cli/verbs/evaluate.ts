@@ -1,6 +1,6 @@
 // `maskrank evaluate`: every checkpoint of a run on untouched cases.
 
-import { evaluationTable, percent } from '../evaluation-table.ts';
+import { evaluationTable, percent, withoutCases } from '../evaluation-table.ts';
 import { defineVerb } from '../verb.ts';
 
 export const evaluate = defineVerb({
@@ -31,7 +31,6 @@ export const evaluate = defineVerb({
       context.warn(
         'prompts of the evaluated cases were drawn from their ground truth (oracle): not what a user without masks would get',
       );
-    const { cases: _, ...summary } = evaluation;
-    return { result: summary, next: `maskrank report --run ${context.runFolder.dir}` };
+    return { result: withoutCases(evaluation), next: `maskrank report --run ${context.runFolder.dir}` };
   },
 });

@@ -16,11 +16,13 @@ import { rankingSection } from './sections/ranking.ts';
 import type { ReportContext, Section } from './sections/section.ts';
 import { configurationSection, dataSection } from './sections/setup.ts';
 import { stagesSection } from './sections/stages.ts';
+import { volumesSection } from './sections/volumes.ts';
 import { STYLE } from './style.ts';
 import { viewOf } from './view.ts';
 
 const SECTIONS: readonly ((context: ReportContext) => Section | undefined)[] = [
   stagesSection,
+  volumesSection,
   controlsSection,
   distributionSection,
   casesSection,

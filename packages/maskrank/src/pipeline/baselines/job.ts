@@ -41,14 +41,13 @@ export async function baselineJob(
 ): Promise<BaselineResult> {
   const workspace = await openWorkspace(context, datasetDir);
   const trained = await trainBaseline(context, workspace, method, restart);
-  const { row, results } = await measureBaseline(context, workspace, method);
+  const { row, results, volumes } = await measureBaseline(context, workspace, method);
   const others = await keptRows(context, workspace, row.key);
-  const evaluation = assembleEvaluation(
-    context,
-    workspace,
-    [...others.rows, row],
-    [...others.results, ...results],
-  );
+  const evaluation = assembleEvaluation(context, workspace, {
+    rows: [...others.rows, row],
+    results: [...others.results, ...results],
+    volumes: [...others.volumes, ...volumes],
+  });
   await writeEvaluation(context, evaluation);
   return { ...trained, evaluation };
 }

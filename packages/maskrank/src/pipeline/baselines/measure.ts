@@ -12,6 +12,7 @@ import { measure } from '../../evaluation/measure.ts';
 import { tolerance } from '../../evaluation/metrics.ts';
 import type { CaseResult } from '../../evaluation/schema.ts';
 import { gridOf } from '../../evaluation/surface-distance.ts';
+import { probeImage } from '../../formats/raster.ts';
 import { logitsToOriginal } from '../../models/sam/postprocess.ts';
 import type { Config } from '../../run/config.ts';
 import { type ArtefactHeader, headerFromMetadata, headerToMetadata, refuseStale } from '../../run/header.ts';
@@ -20,8 +21,9 @@ import type { ClassRelation } from '../../training/baselines/loss.ts';
 import { imageArea, normaliseCanvas } from '../../training/canvas.ts';
 import { type EvaluatedRow, keepMask } from '../evaluation-file.ts';
 import { splitsHash } from '../finetune.ts';
+import { VolumeMasks } from '../volumes.ts';
 import { type JobContext, splitIds, type Workspace } from '../workspace.ts';
-import { settingOf } from './method.ts';
+import { type BaselineSetting, type CaseMask, settingOf } from './method.ts';
 import type { AnyBaseline } from './registry.ts';
 
 /** Key of a baseline in tables and file names. */
@@ -62,7 +64,12 @@ export async function saveBaseline(
   return (await fileHash(path)).sha256;
 }
 
-export type MeasuredBaseline = { readonly row: EvaluatedRow; readonly results: CaseResult[] };
+export type MeasuredBaseline = {
+  readonly row: EvaluatedRow;
+  readonly results: CaseResult[];
+  /** Records by volume, of cases that are slices. */
+  readonly volumes: CaseResult[];
+};
 
 /** Loads a baseline of the run, masks every case of the evaluated split, measures. */
 export async function measureBaseline(
@@ -92,34 +99,62 @@ export async function measureBaseline(
     const key = baselineKey(method);
     const cases = workspace.dataset.labelled(splitIds(workspace, config, split));
     const results: CaseResult[] = [];
-    for (const [i, item] of cases.entries()) {
+    const slices = new VolumeMasks(cases);
+    const masks =
+      method.masks?.(network, cases, setting) ?? masksOfPictures(method, network, cases, setting, threshold);
+    const seen = new Set<string>();
+    for await (const { item, classId, mask, prompt } of masks) {
       signal.throwIfAborted();
-      const scores =
-        method.predictPicture === undefined
-          ? await scoresOf(workspace, item, (images) => method.predict(network, images, setting))
-          : method.predictPicture(network, await workspace.dataset.loadImage(item), setting);
-      for (const [c, classId] of setting.classIds.entries()) {
-        const truth = await workspace.dataset.loadMask(item, classId);
-        const { width, height } = truth;
-        const level = Math.log(threshold / (1 - threshold));
-        const own = scores.subarray(c * width * height, (c + 1) * width * height);
-        const mask = { width, height, data: Uint8Array.from(own, (score) => Number(score > level)) };
-        results.push({
-          case: item.id,
-          group: item.group,
-          class: classId,
-          stage: key,
-          prompt: { source: 'none', oracle: false },
-          ...measure(gridOf(truth), gridOf(mask), measureOptions(config)),
-        });
-        await keepMask(run.dir, key, { caseId: item.id, classId }, mask);
-      }
-      onProgress(`evaluate ${method.title}`, i + 1, cases.length);
+      const truth = await workspace.dataset.loadMask(item, classId);
+      results.push({
+        case: item.id,
+        group: item.group,
+        class: classId,
+        stage: key,
+        prompt,
+        ...measure(gridOf(truth), gridOf(mask), measureOptions(config)),
+      });
+      slices.add({ caseId: item.id, classId, mask, prompt });
+      await keepMask(run.dir, key, { caseId: item.id, classId }, mask);
+      seen.add(item.id);
+      onProgress(`evaluate ${method.title}`, seen.size, cases.length);
     }
+    const volumes = await slices.measure(workspace.dataset, {
+      stage: key,
+      classIds: setting.classIds,
+      config,
+      empties: config.evaluation.empties,
+      signal,
+      onProgress: (done, total) => onProgress(`evaluate ${method.title} by volume`, done, total),
+    });
     const { sha256 } = await fileHash(path);
-    return { row: { key, title: method.title, checkpoint: sha256, threshold }, results };
+    return { row: { key, title: method.title, checkpoint: sha256, threshold }, results, volumes };
   } finally {
     network.dispose();
+  }
+}
+
+/** Masks of every class of every case, each picture by itself. */
+async function* masksOfPictures(
+  method: AnyBaseline,
+  network: nn.Module,
+  cases: readonly LabelledCase[],
+  setting: BaselineSetting,
+  threshold: number,
+): AsyncGenerator<CaseMask> {
+  const { workspace, classIds } = setting;
+  const level = Math.log(threshold / (1 - threshold));
+  for (const item of cases) {
+    const scores =
+      method.predictPicture === undefined
+        ? await scoresOf(workspace, item, (images) => method.predict(network, images, setting))
+        : method.predictPicture(network, await workspace.dataset.loadImage(item), setting);
+    const { width, height } = await probeImage(item.imagePath);
+    for (const [c, classId] of classIds.entries()) {
+      const own = scores.subarray(c * width * height, (c + 1) * width * height);
+      const mask = { width, height, data: Uint8Array.from(own, (score) => Number(score > level)) };
+      yield { item, classId, mask, prompt: { source: 'none', oracle: false } };
+    }
   }
 }
 

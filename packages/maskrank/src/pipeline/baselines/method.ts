@@ -3,6 +3,8 @@
 // the job's (job.ts, measure.ts). A method is one file and one line in registry.ts.
 
 import { fromTypedArray, type nn, noGrad, type Tensor, tidy } from '@maskrank/torch';
+import type { LabelledCase } from '../../datasets/cases.ts';
+import type { CaseResult } from '../../evaluation/schema.ts';
 import type { Image, Mask } from '../../imaging/types.ts';
 import type { Config } from '../../run/config.ts';
 import type { HashedSections } from '../../run/resolve.ts';
@@ -40,6 +42,23 @@ export type BaselineMethod<N extends nn.Module = nn.Layer> = {
    * measured by it instead of `predict`.
    */
   readonly predictPicture?: (network: N, picture: Image, setting: BaselineSetting) => Float32Array;
+  /**
+   * For a method that looks at several cases at a time (slices of a volume), or is prompted: masks of cases and classes at the
+   * cases' own size, in any order; what it leaves out has no record. Cases are then measured by it instead of `predict`.
+   */
+  readonly masks?: (
+    network: N,
+    cases: readonly LabelledCase[],
+    setting: BaselineSetting,
+  ) => AsyncIterable<CaseMask>;
+};
+
+/** A class's mask of a case, and what it was made from. */
+export type CaseMask = {
+  readonly item: LabelledCase;
+  readonly classId: number;
+  readonly mask: Mask;
+  readonly prompt: CaseResult['prompt'];
 };
 
 /** What a method may use. */

@@ -18,6 +18,11 @@ export const evaluation = z
       .min(1)
       .default([1, 2, 3])
       .describe('pixels of the original image for surface Dice; the paper states none'),
+    tolerancesMm: z
+      .array(z.number().positive())
+      .min(1)
+      .default([1, 2, 3])
+      .describe('millimetres for surface Dice of volumes, where slices have a spacing'),
     empties: z
       .enum(EMPTIES_POLICIES)
       .default('exclude')

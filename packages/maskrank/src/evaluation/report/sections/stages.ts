@@ -18,16 +18,21 @@ export function stagesSection({ view }: ReportContext): Section {
     body: html`<p class="lede">Mean ± standard deviation, and under it the 95 % interval of the mean. ${view.statistics}</p>${
       shown.length === 0
         ? html`<p class="missing">The evaluation holds no summary.</p>`
-        : html`<div data-tabs="Averaging">${shown.map((averaging) => panel(averaging, view.metrics, view.classes.length > 1))}</div>`
+        : html`<div data-tabs="Averaging">${shown.map((averaging) => averagingPanel(averaging, view.metrics, { classes: view.classes.length > 1, prefix: 'averaging' }))}</div>`
     }`,
   };
 }
 
-function panel(averaging: Averaging, metrics: readonly MetricView[], classes: boolean): Html {
+/** Tables of one averaging. `prefix`: of the panel's anchor, which must be unique on the page. */
+export function averagingPanel(
+  averaging: Averaging,
+  metrics: readonly MetricView[],
+  { classes, prefix }: { readonly classes: boolean; readonly prefix: string },
+): Html {
   const used = metrics.filter((metric) => averaging.rows.some((row) => row.values.has(metric.key)));
   const names = [stageColumn(), ...(classes ? [classColumn()] : [])];
   const more = used.filter((metric) => !metric.main);
-  return html`<div class="panel" id="averaging-${averaging.key}"><h3>${averaging.label}</h3><p class="fine">${averaging.meaning}</p>${table(
+  return html`<div class="panel" id="${prefix}-${averaging.key}"><h3>${averaging.label}</h3><p class="fine">${averaging.meaning}</p>${table(
     {
       columns: [...names, ...used.filter((metric) => metric.main).map(metricColumn), ...counts(averaging)],
       rows: averaging.rows,
