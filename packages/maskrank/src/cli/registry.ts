@@ -3,6 +3,7 @@
 import type { Verb } from './verb.ts';
 import { align } from './verbs/align.ts';
 import { baselineNnunet } from './verbs/baseline-nnunet.ts';
+import { baselineSamMed3d } from './verbs/baseline-sam-med3d.ts';
 import { baselineUnet } from './verbs/baseline-unet.ts';
 import { datasetImport } from './verbs/dataset-import.ts';
 import { datasetPhantom } from './verbs/dataset-phantom.ts';
@@ -46,6 +47,7 @@ export const registry: readonly Verb[] = [
   align,
   baselineUnet,
   baselineNnunet,
+  baselineSamMed3d,
   evaluate,
   report,
   predict,

@@ -2,10 +2,11 @@
 
 import type { BaselineMethod } from './method.ts';
 import { nnunet } from './nnunet.ts';
+import { samMed3d } from './sam-med3d.ts';
 import { unet } from './unet.ts';
 
 /** A method with its network's type forgotten. */
 // biome-ignore lint/suspicious/noExplicitAny: a method's own functions agree on the network
 export type AnyBaseline = BaselineMethod<any>;
 
-export const BASELINES: readonly AnyBaseline[] = [unet, nnunet];
+export const BASELINES: readonly AnyBaseline[] = [unet, nnunet, samMed3d];

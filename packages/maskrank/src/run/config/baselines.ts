@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { nnunet } from './nnunet.ts';
 import { count, countFrom1, rate, weight } from './ranges.ts';
+import { samMed3d } from './sam-med3d.ts';
 
 /** What every training from random weights needs; a method adds its own keys. */
 const supervised = {
@@ -62,5 +63,6 @@ export const baselines = z
       .prefault({})
       .describe('A 2-D U-Net from random weights'),
     nnunet,
+    samMed3d,
   })
   .describe('Baselines: other methods at the same labels');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromTypedArray, Generator, memory, nn, noGrad, randn, type Tensor, tidy } from '@maskrank/torch';
 import { DataError, UsageError } from '@maskrank/torch/errors';
-import { writeSafetensors } from '@maskrank/torch/io';
+import { type TensorData, writeSafetensors } from '@maskrank/torch/io';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dict, int, pickle, tensor } from '../../../../torch/test/io/support/pickle-writer.ts';
 import { zip } from '../../../../torch/test/io/support/zip-writer.ts';
@@ -145,12 +145,8 @@ describe('loading', () => {
     const load = () => sam3dFromState(state, 'broken', { config: SMALL });
     expect(load).toThrow(DataError);
     expect(load).toThrow(/iou_token[\s\S]*neck\.1\.bias|neck\.1\.bias[\s\S]*iou_token/);
-    const flat = new Map([
-      [
-        'image_encoder.patch_embed.proj.weight',
-        { dtype: 'F32', shape: [8, 3, 4, 4], data: new Float32Array(384) },
-      ],
-    ] as const);
+    const patches: TensorData = { dtype: 'F32', shape: [8, 3, 4, 4], data: new Float32Array(384) };
+    const flat = new Map([['image_encoder.patch_embed.proj.weight', patches]]);
     expect(() => sam3dFromState(flat, 'sam_vit_b.pth')).toThrow(/no SAM-Med3D checkpoint/);
   });
 });
