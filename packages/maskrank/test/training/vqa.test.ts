@@ -14,7 +14,7 @@ import {
 } from '@maskrank/torch';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DEFAULT_AUGMENTATION } from '../../src/imaging/augment.ts';
-import { answer, createMedvint, featureDim, MEDVINT_CONFIGS } from '../../src/models/medvint/index.ts';
+import { answer, createMedvint, MEDVINT_CONFIGS } from '../../src/models/medvint/index.ts';
 import {
   type AskedImage,
   makeVqaBatch,
@@ -25,6 +25,7 @@ import {
 import { cellsAlong, PlacesHead, placesLoss } from '../../src/training/vqa/places.ts';
 import { mirrorAnswer, ofOwnKind, withPrompted } from '../../src/training/vqa/questions.ts';
 import { countExact } from '../../src/training/vqa/score.ts';
+import { gridPlaces, startAtPlaces } from '../../src/training/vqa/start.ts';
 import { batchTensors } from '../../src/training/vqa/tensors.ts';
 import { lossesOf } from '../../src/training/vqa/train.ts';
 import { Random } from '../../src/util/random.ts';
@@ -129,28 +130,75 @@ describe('places', () => {
   it('cost nothing where they are right, and nothing for classes that are unknown', () => {
     const { places } = makeVqaBatch([askedImage(1)], texts, options, new Random(5));
     tidy(() => {
-      const right = fromTypedArray(places!.masks, [1, CLASSES, SIDE, SIDE]).mul(40).sub(20);
-      expect(placesLoss(right, places!).item()).toBeLessThan(1e-4);
-      const unknown = right.clone();
-      unknown.select(1, 2).fill_(20);
-      expect(placesLoss(unknown, places!).item()).toBeLessThan(1e-4);
-      expect(placesLoss(right.neg(), places!).item()).toBeGreaterThan(1);
+      const masks = fromTypedArray(places!.masks, [1, CLASSES, SIDE, SIDE]);
+      const logits = (of: Tensor) => of.mul(40).sub(20);
+      // Places that are covered in part cost their entropy: here there are none, and nothing of the class that is unknown.
+      const left = places!.masks.map((_, i) => Number(i < 2 * SIDE * SIDE && i % SIDE < SIDE / 2));
+      const whole = { ...places!, masks: left };
+      const truth = fromTypedArray(whole.masks, masks.shape);
+      const right = {
+        cells: logits(truth),
+        covered: logits(nn.F.adaptiveAvgPool(2, truth, [SIDE / 4, SIDE / 4])),
+      };
+      const loss = (seen: typeof right) => placesLoss(seen, whole).item();
+      expect(loss(right)).toBeLessThan(1e-4);
+      const unknown = { cells: right.cells.clone(), covered: right.covered.clone() };
+      unknown.cells.select(1, 2).fill_(20);
+      unknown.covered.select(1, 2).fill_(20);
+      expect(loss(unknown)).toBeLessThan(1e-4);
+      for (const wrong of ['cells', 'covered'] as const)
+        expect(loss({ ...right, [wrong]: right[wrong].neg() })).toBeGreaterThan(1);
     });
   });
 
   it('have their cells where the features are', () => {
-    const head = new PlacesHead(4, 2);
+    const head = new PlacesHead(config, 2);
     tidy(() => {
+      const channels = 64;
       const features = fromTypedArray(
-        Float32Array.from({ length: 4 * 9 }, (_, i) => Number(i === 5)),
-        [1, 4, 3, 3],
+        Float32Array.from({ length: channels * 16 }, (_, i) => Number(i === 6)),
+        [1, channels, 4, 4],
       );
       noGrad(() => head.cells.weight.fill_(1));
-      const logits = head.forward(features);
-      expect(logits.shape).toEqual([1, 2, 12, 12]);
-      expect(logits.slice(2, 4, 8).slice(3, 8, 12).sum().item()).toBe(logits.sum().item());
+      const soft = fromTypedArray(new Float32Array(4 * 32), [1, 4, 32]);
+      const { cells, covered } = head.forward(features, soft);
+      expect([cells.shape, covered.shape]).toEqual([
+        [1, 2, 16, 16],
+        [1, 2, 4, 4],
+      ]);
+      expect(cells.slice(2, 4, 8).slice(3, 8, 12).sum().item()).toBe(cells.sum().item());
     });
     head.dispose();
+  });
+});
+
+describe('the start', () => {
+  it('spreads queries over the map', () => {
+    expect(gridPlaces(4, 4)).toEqual([5, 7, 13, 15]);
+    expect(gridPlaces(6, 8)).toEqual([17, 20, 22, 49, 52, 54]);
+    expect(new Set(gridPlaces(24, 8)).size).toBe(24);
+  });
+
+  it('lets each query see its own part of an image: soft tokens of images differ more than before', () => {
+    const fresh = createMedvint(config, Generator.seeded(3));
+    const spread = () =>
+      tidy(() =>
+        noGrad(() => {
+          const features = randn([6, 64, 4, 4], { generator: Generator.seeded(1) });
+          const soft = fresh.tokensOf(features);
+          return (
+            soft
+              .sub(soft.mean([0], true))
+              .pow(2)
+              .mean()
+              .item() / soft.pow(2).mean().item()
+          );
+        }),
+      );
+    const before = spread();
+    startAtPlaces(fresh, Generator.seeded(2));
+    expect(spread()).toBeGreaterThan(2 * before);
+    fresh.dispose();
   });
 });
 
@@ -206,9 +254,7 @@ const STEP = 1e-7;
 describe('the loss', () => {
   it('has the gradients of finite differences in every part, batch norms in training', () => {
     const double = createMedvint(config, Generator.seeded(4)).to('float64');
-    const head = nn
-      .initialise(new PlacesHead(featureDim(config), CLASSES), Generator.seeded(6))
-      .to('float64');
+    const head = nn.initialise(new PlacesHead(config, CLASSES), Generator.seeded(6)).to('float64');
     const leaves = [...double.namedParameters(), ...head.namedParameters()].map(
       ([name, leaf]): [string, Tensor] => [name, leaf],
     );
@@ -231,6 +277,7 @@ describe('the loss', () => {
       /layers\.1\.mlp\.up_proj/,
       /lm_head/,
       /^cells\.weight/,
+      /^covered\.weight/,
     ];
     const some = leaves.filter(([name]) => parts.some((part) => part.test(name)));
     expect(some.length).toBe(parts.length);

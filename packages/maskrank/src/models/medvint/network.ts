@@ -64,10 +64,13 @@ export class Medvint extends nn.Module {
 
   /** What the queries have seen in the features: [B, Q, C] */
   queryFeatures(features: Tensor): Tensor {
-    const told = this.config.decoder.positions === 'none' ? features : withPlaces(features);
-    const memory = told.flatten(2).transpose(1, 2); // [B, H W, C]
+    const value = features.flatten(2).transpose(1, 2); // [B, H W, C]
+    const key =
+      this.config.decoder.positions === 'none'
+        ? value
+        : withPlaces(features, KEY_PLACES).flatten(2).transpose(1, 2);
     const queries = this.query_embed.weight.unsqueeze(0).expand([features.size(0), -1, -1]);
-    return this.decoder.forward(queries, memory);
+    return this.decoder.forward(queries, { key, value });
   }
 
   /** Features [B, C, S / 16, S / 16] -> the tokens that stand for their image, [B, Q, D] */
@@ -119,10 +122,13 @@ export type OwnedTexts = {
   readonly places: Tensor;
 };
 
-/** Features [B, C, H, W] with the sines of their places added. */
-function withPlaces(features: Tensor): Tensor {
+/** Places in keys, so that queries can tell a place from its neighbours in spite of what is there. */
+const KEY_PLACES = 8;
+
+/** Features [B, C, H, W] with the sines of their places added, so many times. */
+function withPlaces(features: Tensor, times = 1): Tensor {
   const [, channels, height, width] = features.shape as [number, number, number, number];
-  return features.add(sinePositions(height, width, channels, features));
+  return features.add(sinePositions(height, width, channels, features), times);
 }
 
 /** A fresh network: it answers nonsense. For tests, and for its shape. */

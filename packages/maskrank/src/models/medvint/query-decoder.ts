@@ -6,6 +6,9 @@
 import { nn, type Tensor } from '@maskrank/torch';
 import type { QueryDecoderConfig } from './config.ts';
 
+/** What queries look at: how they find it, and what they see there, both [B, S, C]. */
+export type Memory = { readonly key: Tensor; readonly value: Tensor };
+
 class DecoderLayer extends nn.Module {
   readonly self_attn: nn.MultiheadAttention;
   readonly multihead_attn: nn.MultiheadAttention;
@@ -26,9 +29,9 @@ class DecoderLayer extends nn.Module {
     this.norm3 = new nn.LayerNorm(dim);
   }
 
-  forward(queries: Tensor, memory: Tensor): Tensor {
+  forward(queries: Tensor, memory: Memory): Tensor {
     let x = queries.add(this.self_attn.forward(this.norm1.forward(queries)));
-    x = x.add(this.multihead_attn.forward(this.norm2.forward(x), { key: memory }));
+    x = x.add(this.multihead_attn.forward(this.norm2.forward(x), memory));
     return x.add(this.linear2.forward(this.linear1.forward(this.norm3.forward(x)).relu()));
   }
 }
@@ -43,8 +46,8 @@ export class QueryDecoder extends nn.Module {
     this.norm = new nn.LayerNorm(dim);
   }
 
-  /** Queries [B, Q, C] and what they look at [B, S, C] -> [B, Q, C] */
-  forward(queries: Tensor, memory: Tensor): Tensor {
+  /** Queries [B, Q, C] -> [B, Q, C] */
+  forward(queries: Tensor, memory: Memory): Tensor {
     return this.norm.forward(this.layers.reduce((x, layer) => layer.forward(x, memory), queries));
   }
 }

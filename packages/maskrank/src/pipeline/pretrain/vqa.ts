@@ -26,6 +26,7 @@ import { type AskedImage, TextIds, type VqaBatchOptions } from '../../training/v
 import { cellsAlong } from '../../training/vqa/places.ts';
 import { readQuestions, withPrompted } from '../../training/vqa/questions.ts';
 import { countExact } from '../../training/vqa/score.ts';
+import { startAtPlaces } from '../../training/vqa/start.ts';
 import { endIdOf, trainVqa } from '../../training/vqa/train.ts';
 import { resolveDevice } from '../workspace.ts';
 import { loadClassMaps } from './class-maps.ts';
@@ -69,6 +70,7 @@ export async function pretrainVqaJob(request: PretrainRequest): Promise<Pretrain
       const vocabulary = writeSentencePieceModel(trainBpe(textsOf(images), medvint.llama.vocabularySize));
       const tokenizer = LlamaTokenizer.of(vocabulary, out);
       using network = createMedvint(medvint, Generator.seeded(config.seed));
+      startAtPlaces(network, Generator.seeded(config.seed));
       network.to(resolveDevice(config) as 'cuda');
       steps = await withLoop((loop) =>
         trainVqa({

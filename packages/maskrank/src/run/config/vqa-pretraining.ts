@@ -25,7 +25,7 @@ export const vqaPretraining = z
       .boolean()
       .default(false)
       .describe(
-        'look at the masks of training cases, which phantoms have: the vision part learns beside the answers which classes lie at each place of its map',
+        'look at the masks of training cases, which phantoms have: the vision part and the tokens that it becomes learn beside the answers which classes lie where',
       ),
     places: weight().default(1).describe('with masks: weight of that loss; 0 is off'),
     validateEverySteps: countFrom1()

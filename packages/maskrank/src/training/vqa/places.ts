@@ -1,9 +1,11 @@
-// What the vision part of a small MedVInT learns beside answers where masks may be used: which classes lie at each place of its
-// map, four cells of a place in each direction. MedVInT's vision part was pretrained (PMC-CLIP); from answers alone, one word about
-// a whole image, a fresh one hardly learns to see. The head is thrown away after the training.
-// Shapes: B images, C channels of the map, K classes of all datasets together, h w sides of the map, s = 4.
+// What a small MedVInT learns beside answers where masks may be used: its vision part which classes lie at each place of its map,
+// four cells of a place in each direction, and its soft tokens how much of each class lies at each place. MedVInT's vision part
+// was pretrained (PMC-CLIP); from answers alone, one word about a whole image, a fresh network hardly learns to see.
+// The head is thrown away after the training.
+// Shapes: B images, C channels of the map, Q soft tokens of D channels, K classes of all datasets together, h h places, s = 4.
 
 import { fromTypedArray, nn, type Tensor } from '@maskrank/torch';
+import { featureDim, type MedvintConfig } from '../../models/medvint/index.ts';
 import { diceCrossEntropy } from '../baselines/loss.ts';
 import type { ClassMaps } from '../class-maps.ts';
 
@@ -28,6 +30,9 @@ export type PlacedClasses = {
   readonly first: number;
 };
 
+/** Logits of places: of their cells by the map [B, K, s h, s h], of how much is covered by the soft tokens [B, K, h, h]. */
+export type PlacesSeen = { readonly cells: Tensor; readonly covered: Tensor };
+
 /** Masks of a batch as plain arrays; classes of other datasets than an image's own are unknown. */
 export type PlacesTruth = {
   readonly classes: number;
@@ -40,22 +45,28 @@ export type PlacesTruth = {
 
 export class PlacesHead extends nn.Module {
   readonly cells: nn.Conv2d;
+  readonly covered: nn.Linear;
   readonly classes: number;
 
-  constructor(channels: number, classes: number) {
+  /** For a network of that configuration. */
+  constructor({ vision, decoder, llama }: MedvintConfig, classes: number) {
     super();
+    const places = vision.imageSize / PLACE_PX;
     this.classes = classes;
-    this.cells = new nn.Conv2d(channels, classes * CELLS * CELLS, 1);
+    this.cells = new nn.Conv2d(featureDim({ vision }), classes * CELLS * CELLS, 1);
+    this.covered = new nn.Linear(decoder.queries * llama.dim, classes * places * places);
   }
 
-  /** Features [B, C, h, w] -> logits [B, K, s h, s w] */
-  forward(features: Tensor): Tensor {
-    const [batch, , height, width] = features.shape as [number, number, number, number];
-    return this.cells
+  /** Features [B, C, h, h] and soft tokens [B, Q, D] */
+  forward(features: Tensor, soft: Tensor): PlacesSeen {
+    const [batch, , side] = features.shape as [number, number, number];
+    const cells = this.cells
       .forward(features)
-      .view([batch, this.classes, CELLS, CELLS, height, width])
+      .view([batch, this.classes, CELLS, CELLS, side, side])
       .permute([0, 1, 4, 2, 5, 3])
-      .reshape([batch, this.classes, CELLS * height, CELLS * width]);
+      .reshape([batch, this.classes, CELLS * side, CELLS * side]);
+    const covered = this.covered.forward(soft.flatten(1)).view([batch, this.classes, side, side]);
+    return { cells, covered };
   }
 }
 
@@ -85,14 +96,18 @@ const like = (
   shape: readonly number[],
 ): Tensor => fromTypedArray(values, shape, { device }).to(dtype);
 
-/** Dice and cross-entropy of the cells of known classes, for logits [B, K, s h, s w]. */
-export function placesLoss(logits: Tensor, { classes, side, masks, known }: PlacesTruth): Tensor {
-  const count = logits.size(0);
-  const told = like(logits, known, [count, classes, 1, 1]);
-  const truth = like(logits, masks, [count, classes, side, side]);
-  const own = logits.mul(told).add(told.rsub(1).mul(NEVER));
-  return diceCrossEntropy(own, truth, {
-    relation: 'overlapping',
-    crossEntropyWeight: CROSS_ENTROPY_WEIGHT,
-  }).total;
+/** Dice and cross-entropy of known classes. */
+export function placesLoss(
+  { cells, covered }: PlacesSeen,
+  { classes, side, masks, known }: PlacesTruth,
+): Tensor {
+  const count = cells.size(0);
+  const told = like(cells, known, [count, classes, 1, 1]);
+  const truth = like(cells, masks, [count, classes, side, side]);
+  const loss = (logits: Tensor, wanted: Tensor): Tensor =>
+    diceCrossEntropy(logits.mul(told).add(told.rsub(1).mul(NEVER)), wanted, {
+      relation: 'overlapping',
+      crossEntropyWeight: CROSS_ENTROPY_WEIGHT,
+    }).total;
+  return loss(cells, truth).add(loss(covered, nn.F.adaptiveAvgPool(2, truth, [side / CELLS, side / CELLS])));
 }

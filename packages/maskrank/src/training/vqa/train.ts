@@ -4,7 +4,7 @@
 
 import { fromTypedArray, Generator, nn, type Tensor } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
-import { featureDim, type LlamaTokenizer, type Medvint } from '../../models/medvint/index.ts';
+import type { LlamaTokenizer, Medvint } from '../../models/medvint/index.ts';
 import type { Config } from '../../run/config.ts';
 import type { MetricsLine } from '../../run/metrics.ts';
 import { descend, type PretrainingLoop, runPretraining } from '../pretraining.ts';
@@ -80,7 +80,7 @@ export async function trainVqa(options: TrainVqaOptions): Promise<number> {
 }
 
 function placesHead(network: Medvint, classes: number, seed: number): PlacesHead {
-  const head = new PlacesHead(featureDim(network.config), classes);
+  const head = new PlacesHead(network.config, classes);
   return nn.initialise(head, Generator.seeded(seed)).to(network.place.device as 'cuda');
 }
 
@@ -93,9 +93,10 @@ export function lossesOf(
 ): Readonly<Record<string, Tensor>> {
   const { seen, owned } = batchTensors(batch, network);
   const features = network.visionFeatures(seen);
-  const answers = answerLoss(network.logitsAt(network.tokensOf(features), owned), batch);
+  const soft = network.tokensOf(features);
+  const answers = answerLoss(network.logitsAt(soft, owned), batch);
   if (head === null || batch.places === null) return { total: answers };
-  const places = placesLoss(head.forward(features), batch.places);
+  const places = placesLoss(head.forward(features, soft), batch.places);
   return { total: answers.add(places, weight), answers, places };
 }
 
