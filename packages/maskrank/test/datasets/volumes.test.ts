@@ -12,6 +12,7 @@ import { DatasetSchema } from '../../src/datasets/schema.ts';
 import { writeNifti } from '../../src/formats/nifti.ts';
 import { axialView, putSlice } from '../../src/imaging/axial.ts';
 import type { Affine } from '../../src/imaging/volume.ts';
+import { picture, square, texture } from './tree.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -186,6 +187,38 @@ describe('import volumes', () => {
     await expect(importDataset('volumes', { source, out })).rejects.toThrow(
       /3 axial slices of 6 x 5.*has 4 of 6 x 5/s,
     );
+  });
+});
+
+describe('pictures that are slices already', () => {
+  it('become volumes by their names', async () => {
+    const source = join(dir, 'slices');
+    for (const name of ['p1_s007', 'p1_s010', 'p2_s003']) {
+      await picture(
+        join(source, 'images', `${name}.png`),
+        16,
+        16,
+        texture(name.length + Number(name.slice(-1))),
+      );
+      await picture(join(source, 'masks', `${name}.png`), 16, 16, square(4, 9));
+    }
+    const options = { groupPattern: '^(p[0-9]+)_', slicePattern: '_s([0-9]+)$', groupNearDuplicates: false };
+    const { dataset } = await importDataset('folder', { source, out: join(dir, 'out'), options });
+    expect(dataset.cases.map(({ group, volume }) => [group, volume])).toEqual([
+      ['p1', { id: 'p1', slice: 7 }],
+      ['p1', { id: 'p1', slice: 10 }],
+      ['p2', { id: 'p2', slice: 3 }],
+    ]);
+    const opened = await openDataset(join(dir, 'out'));
+    expect(opened.labelled()[1]!.volume).toEqual({ id: 'p1', slice: 10 });
+    const wrong = { ...options, slicePattern: 'z([0-9]+)$' };
+    await expect(
+      importDataset('folder', { source, out: join(dir, 'wrong'), options: wrong }),
+    ).rejects.toThrow(/slicePattern z.*finds no number of a slice in/);
+    const broken = { ...options, slicePattern: '(' };
+    await expect(
+      importDataset('folder', { source, out: join(dir, 'broken'), options: broken }),
+    ).rejects.toThrow(/slicePattern \( is no regular expression/);
   });
 });
 
