@@ -11,6 +11,7 @@ export {
   type Plan,
   type PlannedTask,
   planExperiment,
+  targetSpacing,
 } from './planner/plan.ts';
 export { PLANNERS, type PlannerName, type PlannerSettings } from './planner/presets.ts';
 export { percentile } from './planner/statistics.ts';

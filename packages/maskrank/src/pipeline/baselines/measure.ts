@@ -126,6 +126,7 @@ export async function measureBaseline(
       empties: config.evaluation.empties,
       signal,
       onProgress: (done, total) => onProgress(`evaluate ${method.title} by volume`, done, total),
+      warn: context.warn,
     });
     const { sha256 } = await fileHash(path);
     return { row: { key, title: method.title, checkpoint: sha256, threshold }, results, volumes };
@@ -145,10 +146,7 @@ async function* masksOfPictures(
   const { workspace, classIds } = setting;
   const level = Math.log(threshold / (1 - threshold));
   for (const item of cases) {
-    const scores =
-      method.predictPicture === undefined
-        ? await scoresOf(workspace, item, (images) => method.predict(network, images, setting))
-        : method.predictPicture(network, await workspace.dataset.loadImage(item), setting);
+    const scores = await scoresOf(workspace, item, (images) => method.predict(network, images, setting));
     const { width, height } = await probeImage(item.imagePath);
     for (const [c, classId] of classIds.entries()) {
       const own = scores.subarray(c * width * height, (c + 1) * width * height);

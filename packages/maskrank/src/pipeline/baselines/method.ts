@@ -5,7 +5,7 @@
 import { fromTypedArray, type nn, noGrad, type Tensor, tidy } from '@maskrank/torch';
 import type { LabelledCase } from '../../datasets/cases.ts';
 import type { CaseResult } from '../../evaluation/schema.ts';
-import type { Image, Mask } from '../../imaging/types.ts';
+import type { Mask } from '../../imaging/types.ts';
 import type { Config } from '../../run/config.ts';
 import type { HashedSections } from '../../run/resolve.ts';
 import { type DenseSample, denseSamples } from '../../training/baselines/batch.ts';
@@ -38,13 +38,9 @@ export type BaselineMethod<N extends nn.Module = nn.Layer> = {
    */
   readonly predict: (network: N, images: Tensor, setting: BaselineSetting) => Tensor;
   /**
-   * For a method that does without the canvas: a picture at its own size -> scores [C, height, width] there. Cases are then
-   * measured by it instead of `predict`.
-   */
-  readonly predictPicture?: (network: N, picture: Image, setting: BaselineSetting) => Float32Array;
-  /**
-   * For a method that looks at several cases at a time (slices of a volume), or is prompted: masks of cases and classes at the
-   * cases' own size, in any order; what it leaves out has no record. Cases are then measured by it instead of `predict`.
+   * For a method that does without the canvas, looks at several cases at a time (slices of a volume), or is prompted: masks of
+   * cases and classes at the cases' own size, in any order; what it leaves out has no record. Cases are then measured by it
+   * instead of `predict`.
    */
   readonly masks?: (
     network: N,

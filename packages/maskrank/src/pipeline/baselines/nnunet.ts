@@ -1,33 +1,39 @@
-// Baseline: nnU-Net in two dimensions, from random weights. It plans patch, network and normalisation from the labelled cases, works at
-// the images' own size (or a coarser one, `longestSide`) instead of the canvas, and has its own augmentation, loss and optimiser.
+// Baseline: nnU-Net in two or three dimensions, from random weights. It plans patch, network and normalisation from the labelled cases,
+// works at the images' own size (or a coarser one, `longestSide`) instead of the canvas, and has its own augmentation, loss and optimiser.
 
 import { dirname, join } from 'node:path';
 import { cat, fromTypedArray, Generator, nn, zeros } from '@maskrank/torch';
+import { UsageError } from '@maskrank/torch/errors';
+import type { LabelledCase } from '../../datasets/cases.ts';
 import type { Normalisation } from '../../imaging/normalise.ts';
 import type { Image } from '../../imaging/types.ts';
 import { createNnunet, type Nnunet } from '../../models/nnunet/index.ts';
 import { writeJson } from '../../run/files.ts';
 import type { BaselineLoop, TrainingResult } from '../../training/baselines/supervised.ts';
+import { countOf } from '../../training/nnunet/grid.ts';
 import {
+  type ClassMasks,
   choosePostprocessing,
   classDice,
-  type JudgedPicture,
+  type JudgedImage,
   meanOf,
-  type PictureMasks,
   type Postprocessing,
   postprocess,
 } from '../../training/nnunet/postprocess.ts';
 import { predictScores } from '../../training/nnunet/predict.ts';
+import type { PreparedImage } from '../../training/nnunet/prepare.ts';
 import { trainNnunet } from '../../training/nnunet/train.ts';
-import type { BaselineMethod, BaselineSetting } from './method.ts';
+import type { BaselineMethod, BaselineSetting, CaseMask } from './method.ts';
 import {
+  asStored,
   loadCases,
   type NnunetCase,
   type NnunetTask,
   planTask,
-  preparePicture,
+  prepareGrid,
   samplesOf,
 } from './nnunet-data.ts';
+import { loadGrid, planesOfPicture, subjectsOf } from './nnunet-subjects.ts';
 
 /** The network, and what the validation cases said of its components: both are in the checkpoint. */
 export class NnunetModel extends nn.Module {
@@ -89,27 +95,59 @@ export const nnunet: BaselineMethod<NnunetModel> = {
       seed: config.seed,
       device: workspace.device,
       loop,
-      // Without mirroring: a curve needs no more.
-      validate: () => meanOf(classDice(judge(model, validation, setting, false), empties)),
+      ...(validation.length > 0 && {
+        // Without mirroring: a curve needs no more.
+        validate: () => meanOf(classDice(judge(model, validation, setting, false), empties)),
+      }),
     });
     return { steps, bestStep: steps, bestValidation: finish(model, validation, setting) };
   },
   predict: (model, images, setting) => {
+    const { task } = model;
+    if (task.dimension === 3)
+      throw new UsageError('baseline nnunet in three dimensions: masks volumes, not single images.');
     const { normalisation } = setting.workspace.canvas;
     const side = images.size(2);
     const all = images.unbind(0).map((image) => {
       const picture = pictureOf(image.toFloat32Array(), side, normalisation);
-      return fromTypedArray(scoresOf(model, picture, setting) as Float32Array<ArrayBuffer>, [
-        1,
-        setting.classIds.length,
-        side,
-        side,
-      ]);
+      const flat = planesOfPicture(picture, task.plan.normalisation.length);
+      const grid = { ...flat, shape: [1, side, side] };
+      const scores = predictScores(prepareGrid(grid, [1, 1, 1], task), optionsOf(model, setting));
+      const classes = setting.classIds.length;
+      const masks = masksOf(scores, { shape: grid.shape, classes }, setting);
+      const kept = postprocess(masks, model.postprocessing).data;
+      for (let i = 0; i < scores.length; i++)
+        if (masks.data[i] === 1 && kept[i] === 0) scores[i] = Number.NEGATIVE_INFINITY;
+      return fromTypedArray(scores as Float32Array<ArrayBuffer>, [1, classes, side, side]);
     });
     return cat(all, 0).to(images.device as 'cuda');
   },
-  predictPicture: (model, picture, setting) => scoresOf(model, picture, setting),
+  masks: masksOfCases,
 };
+
+/** Masks of every class of every picture, or slice of a volume. */
+async function* masksOfCases(
+  model: NnunetModel,
+  cases: readonly LabelledCase[],
+  setting: BaselineSetting,
+): AsyncGenerator<CaseMask> {
+  const { task } = model;
+  const { workspace, classIds } = setting;
+  for (const subject of subjectsOf(cases, task.dimension)) {
+    setting.signal.throwIfAborted();
+    const grid = await loadGrid(subject, workspace.dataset, task.plan.normalisation.length);
+    const masks = found(model, prepareGrid(grid, subject.spacing, task), grid.shape, setting);
+    const { data } = postprocess(masks, model.postprocessing);
+    const [depth, height, width] = grid.shape as readonly [number, number, number];
+    for (const { item, place } of subject.slices) {
+      for (const [c, classId] of classIds.entries()) {
+        const start = (c * depth + place) * height * width;
+        const mask = { width, height, data: data.slice(start, start + height * width) };
+        yield { item, classId, mask, prompt: { source: 'none', oracle: false } };
+      }
+    }
+  }
+}
 
 /** The plan beside the checkpoint, for people. */
 async function writePlan({ task }: NnunetModel, loop: BaselineLoop): Promise<void> {
@@ -143,11 +181,10 @@ function judge(
   cases: readonly NnunetCase[],
   setting: BaselineSetting,
   mirror: boolean,
-): JudgedPicture[] {
+): JudgedImage[] {
   return cases.map(({ image, masks }) => {
     setting.signal.throwIfAborted();
-    const scores = predictScores(image, { ...optionsOf(model, setting), mirror });
-    return { truth: masks, predicted: masksOf(scores, masks, setting) };
+    return { truth: masks, predicted: found(model, image, masks.shape, setting, mirror) };
   });
 }
 
@@ -164,29 +201,27 @@ function optionsOf({ network, task }: NnunetModel, { config, workspace }: Baseli
   };
 }
 
-/** The score from which a pixel has a class. */
-const levelOf = ({ config: { evaluation } }: BaselineSetting): number =>
-  Math.log(evaluation.threshold / (1 - evaluation.threshold));
-
-function masksOf(
-  scores: Float32Array,
-  { width, height, classes }: Omit<PictureMasks, 'data'>,
+/** Masks [C, D, H, W] that the network gives for a stored image of this shape. */
+function found(
+  model: NnunetModel,
+  image: PreparedImage,
+  shape: readonly number[],
   setting: BaselineSetting,
-): PictureMasks {
-  const level = levelOf(setting);
-  return { width, height, classes, data: Uint8Array.from(scores, (score) => Number(score > level)) };
+  mirror = setting.config.baselines.nnunet.mirroring,
+): ClassMasks {
+  const scores = predictScores(image, { ...optionsOf(model, setting), mirror });
+  const classes = scores.length / countOf(shape);
+  return masksOf(asStored(scores, shape, classes, model.task), { shape, classes }, setting);
 }
 
-/** Scores of all classes of a picture at its size; what postprocessing removes is minus infinity. */
-function scoresOf(model: NnunetModel, picture: Image, setting: BaselineSetting): Float32Array {
-  const scores = predictScores(preparePicture(picture, model.task), optionsOf(model, setting));
-  const { width, height } = picture;
-  const masks = masksOf(scores, { width, height, classes: setting.classIds.length }, setting);
-  const kept = postprocess(masks, model.postprocessing).data;
-  for (let i = 0; i < scores.length; i++) {
-    if (masks.data[i] === 1 && kept[i] === 0) scores[i] = Number.NEGATIVE_INFINITY;
-  }
-  return scores;
+/** Where scores are above the threshold of the evaluation. */
+function masksOf(
+  scores: Float32Array,
+  about: Omit<ClassMasks, 'data'>,
+  { config: { evaluation } }: BaselineSetting,
+): ClassMasks {
+  const level = Math.log(evaluation.threshold / (1 - evaluation.threshold));
+  return { ...about, data: Uint8Array.from(scores, (score) => Number(score > level)) };
 }
 
 /** The picture that normalised planes [3, S, S] were made of. */

@@ -6,6 +6,12 @@ import { count, countFrom1, fraction, rate, weight } from './ranges.ts';
 
 export const nnunet = z
   .strictObject({
+    dimension: z
+      .enum(['2d', '3d'])
+      .default('2d')
+      .describe(
+        '2d: pictures, or the slices of volumes one by one; 3d: volumes as a whole, where cases are slices of volumes',
+      ),
     planner: z
       .enum(['default', 'residual-m', 'residual-l', 'residual-xl'])
       .default('default')
@@ -19,7 +25,7 @@ export const nnunet = z
       .nullable()
       .default(256)
       .describe(
-        'px that the longer side of the median image is resampled to where it is longer, all images by the same factor; none: at their own resolution, as nnU-Net does',
+        'pixels that the longest side of the median image is resampled to where it has more, all images to the same spacing; none: at their own resolution, as nnU-Net does',
       ),
     memoryGb: z
       .number()

@@ -54,6 +54,25 @@ export function window<T extends Values>(grid: Grid<T>, start: Sizes, size: Size
   return { shape: size, channels: grid.channels, values };
 }
 
+/** The same values with the axes in another order: the first of `order` comes first. */
+export function permute<T extends Values>(grid: Grid<T>, order: Sizes): Grid<T> {
+  if (order.every((axis, i) => axis === i)) return grid;
+  const { shape, channels, values } = grid;
+  const steps = order.map((axis) => countOf(shape.slice(axis + 1)));
+  const turned = order.map((axis) => shape[axis] as number);
+  const count = countOf(shape);
+  const out = new (values.constructor as new (length: number) => T)(values.length);
+  let to = 0;
+  const walk = (axis: number, from: number): void => {
+    const [side, step] = [turned[axis] as number, steps[axis] as number];
+    if (axis === turned.length - 1)
+      for (let i = 0; i < side; i++) out[to++] = values[from + i * step] as number;
+    else for (let i = 0; i < side; i++) walk(axis + 1, from + i * step);
+  };
+  for (let c = 0; c < channels; c++) walk(0, c * count);
+  return { shape: turned, channels, values: out };
+}
+
 /**
  * - `smooth`: cubic with antialiasing, for images
  * - `linear`: between neighbours, for logits

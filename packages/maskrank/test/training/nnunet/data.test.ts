@@ -10,7 +10,7 @@ import {
   turningOf,
   windowSize,
 } from '../../../src/training/nnunet/augment.ts';
-import { countOf, type Grid, resample, window } from '../../../src/training/nnunet/grid.ts';
+import { countOf, type Grid, permute, resample, window } from '../../../src/training/nnunet/grid.ts';
 import {
   ForegroundCollector,
   nonzeroBox,
@@ -77,6 +77,18 @@ describe('grids', () => {
         expect(resample(labels, shape, 'smooth')).toBe(labels);
       }),
     );
+  });
+});
+
+describe('axes', () => {
+  it('in another order and back give the same grid', () => {
+    const grid = bytes([2, 3, 4], 2);
+    const turned = permute(grid, [2, 0, 1]);
+    expect(turned.shape).toEqual([4, 2, 3]);
+    // Place (1, 2, 3) of channel 1 is now at (3, 1, 2).
+    expect(turned.values[24 + (3 * 2 + 1) * 3 + 2]).toBe(grid.values[24 + (1 * 3 + 2) * 4 + 3]);
+    expect(permute(turned, [1, 2, 0])).toEqual(grid);
+    expect(permute(grid, [0, 1, 2])).toBe(grid);
   });
 });
 

@@ -18,6 +18,7 @@ import {
 } from '../../../src/training/nnunet/loss.ts';
 import {
   choosePostprocessing,
+  largestComponent,
   noPostprocessing,
   postprocess,
 } from '../../../src/training/nnunet/postprocess.ts';
@@ -154,24 +155,28 @@ async function run({ folder = fresh(), regions = false, ...o }: RunOptions = {})
 }
 
 describe('training', () => {
-  it.each([false, true])('learns (regions %s), at a rate that falls from epoch to epoch', async (regions) => {
-    const done = await run({
-      regions,
-      change: { epochs: 6, iterationsPerEpoch: 6, momentum: 0.9, learningRate: 0.1 },
-    });
-    expect(done.failure).toBeUndefined();
-    const total = (from: number, to: number) =>
-      done.lines.slice(from, to).reduce((sum, { losses }) => sum + (losses?.total as number), 0) /
-      (to - from);
-    expect(total(30, 36)).toBeLessThan(total(0, 6) - 0.3);
-    expect(Object.keys(done.lines[0]?.losses ?? {}).sort()).toEqual(['crossEntropy', 'dice', 'total']);
-    const rates = done.lines.map(({ learningRate }) => learningRate);
-    expect(rates.slice(5, 7)).toEqual([0.1, expect.closeTo(0.1 * (5 / 6) ** 0.9, 6)]);
-    // Image 0 has a bright square of 8 x 8 of class 1: most of it is found.
-    const truth = painted(0, false).truth.values;
-    const overlap = [...truth].filter((label, i) => label === 1 && (done.found?.[i] as number) > 0).length;
-    expect(overlap).toBeGreaterThan(40);
-  });
+  it.each([false, true])(
+    'learns (regions %s), at a rate that falls from epoch to epoch',
+    async (regions) => {
+      const done = await run({
+        regions,
+        change: { epochs: 6, iterationsPerEpoch: 6, momentum: 0.9, learningRate: 0.1 },
+      });
+      expect(done.failure).toBeUndefined();
+      const total = (from: number, to: number) =>
+        done.lines.slice(from, to).reduce((sum, { losses }) => sum + (losses?.total as number), 0) /
+        (to - from);
+      expect(total(30, 36)).toBeLessThan(total(0, 6) - 0.3);
+      expect(Object.keys(done.lines[0]?.losses ?? {}).sort()).toEqual(['crossEntropy', 'dice', 'total']);
+      const rates = done.lines.map(({ learningRate }) => learningRate);
+      expect(rates.slice(5, 7)).toEqual([0.1, expect.closeTo(0.1 * (5 / 6) ** 0.9, 6)]);
+      // Image 0 has a bright square of 8 x 8 of class 1: most of it is found.
+      const truth = painted(0, false).truth.values;
+      const overlap = [...truth].filter((label, i) => label === 1 && (done.found?.[i] as number) > 0).length;
+      expect(overlap).toBeGreaterThan(40);
+    },
+    240_000,
+  );
 
   it('tells how the validation images stand, when asked', async () => {
     const { lines } = await run();
@@ -190,7 +195,7 @@ describe('training', () => {
       expect(second.weights).toEqual(whole.weights);
       expect(second.lines.map(({ losses }) => losses)).toEqual(whole.lines.map(({ losses }) => losses));
     }
-  });
+  }, 240_000);
 
   it('leaves no tensors behind', async () => {
     const before = memory().tensors;
@@ -271,10 +276,20 @@ describe('postprocessing', () => {
   const masksOf = (...planes: string[]) => {
     const rows = planes.map((plane) => plane.split(' '));
     const [first = []] = rows;
-    const [height, width] = [first.length, first.join('').length / first.length];
-    return { width, height, classes: planes.length, data: Uint8Array.from(rows.flat().join(''), Number) };
+    const shape = [first.length, first.join('').length / first.length];
+    return { shape, classes: planes.length, data: Uint8Array.from(rows.flat().join(''), Number) };
   };
   const text = ({ data }: { data: Uint8Array }) => [...data].join('');
+
+  it('finds the largest component in two and three dimensions, of equal ones the first', () => {
+    const kept = (shape: number[], ...rows: string[]) =>
+      [...largestComponent(Uint8Array.from(rows.join(''), Number), shape)].join('');
+    expect(kept([2, 4], '1001', '0101')).toBe('10000100');
+    expect(kept([1, 5], '01101')).toBe('01100');
+    expect(kept([2, 2, 3], '100', '001', '001', '001')).toBe('000001001001');
+    expect(kept([2, 2, 2], '10', '00', '00', '01')).toBe('10000001');
+    expect(kept([1, 3], '000')).toBe('000');
+  });
 
   it('keeps the largest component of a class, or of all together', () => {
     const masks = masksOf('110001 000000', '001000 000001');
