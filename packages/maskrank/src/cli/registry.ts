@@ -12,6 +12,7 @@ import { datasetVerify } from './verbs/dataset-verify.ts';
 import { demo } from './verbs/demo.ts';
 import { doctor } from './verbs/doctor.ts';
 import { evaluate } from './verbs/evaluate.ts';
+import { experiment } from './verbs/experiment.ts';
 import { finetune } from './verbs/finetune.ts';
 import { predict } from './verbs/predict.ts';
 import { pretrainClip } from './verbs/pretrain-clip.ts';
@@ -51,4 +52,5 @@ export const registry: readonly Verb[] = [
   evaluate,
   report,
   predict,
+  experiment,
 ];

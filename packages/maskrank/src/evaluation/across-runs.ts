@@ -5,7 +5,7 @@
 import { UsageError } from '@maskrank/torch/errors';
 import { Random } from '../util/random.ts';
 import type { CaseResult, Evaluation } from './schema.ts';
-import { bootstrapMean, mean, standardDeviation } from './statistics.ts';
+import { bootstrapMean, mean, membersOf, pairedPermutation, standardDeviation } from './statistics.ts';
 
 /** Which number of a record is compared. */
 export type CaseValue = (record: CaseResult) => number | null;
@@ -29,6 +29,8 @@ export type DifferenceAcrossRuns = {
   readonly sd: number | null;
   /** Bootstrap over groups of the cases' mean differences, 95 %. */
   readonly ci95: readonly [number, number] | null;
+  /** Paired permutation test over groups of the same, two-sided. */
+  readonly p: number;
   /** Cases with a value in both stages of every run. */
   readonly n: number;
   /** Share of the case-run pairs that changed by more than `epsilon`. */
@@ -96,12 +98,15 @@ export function differenceAcrossRuns(
   const perRun = runs.map((run) => mean([...run.values()]));
   const all = runs.flatMap((run) => [...run.values()]);
   const random = new Random(`${seed}/across runs/${pair.baseline}/${pair.stage}`);
+  const groups = common.map((key) => groupOf.get(key));
+  const ofGroup = membersOf(groups).map((members) => mean(members.map((i) => ofCase[i] as number)));
   return {
     ...pair,
     perRun,
     mean: mean(perRun),
     sd: perRun.length > 1 ? standardDeviation(perRun) : null,
-    ci95: bootstrapMean(ofCase, { random, groups: common.map((key) => groupOf.get(key)) }) ?? null,
+    ci95: bootstrapMean(ofCase, { random, groups }) ?? null,
+    p: pairedPermutation(ofGroup, { random: random.fork('permutation') }),
     n: common.length,
     shareBetter: all.filter((d) => d > EPSILON).length / all.length,
     shareWorse: all.filter((d) => d < -EPSILON).length / all.length,

@@ -1,0 +1,313 @@
+// From the evaluations of finished jobs to the numbers of a table: mean and deviation over seeds, paired differences from the
+// reference row, minutes of an annotator, the paper's number where the setting is the same. Each number keeps the runs that it is from.
+// Not here: how it is written (tables.ts, figures.ts).
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArtefact } from '../datasets/artefact.ts';
+import { SplitsSchema } from '../datasets/schema.ts';
+import { differenceAcrossRuns } from '../evaluation/across-runs.ts';
+import { metricsOf } from '../evaluation/metrics.ts';
+import { ALL_CLASSES, type Evaluation, EvaluationSchema } from '../evaluation/schema.ts';
+import { holm, mean, standardDeviation } from '../evaluation/statistics.ts';
+import { readJson } from '../run/files.ts';
+import { valueAt } from '../run/resolve.ts';
+import { type AnnotationCost, annotatorMinutes, type Labour } from './annotation-cost.ts';
+import type { Definition } from './definition.ts';
+import { type Cell, chainOf, type Graph, type Job } from './graph.ts';
+import { type Paper, type PaperNumber, paperNumber } from './paper.ts';
+import { type Row, shareOf } from './rows.ts';
+import { evaluationPath, type Store } from './store.ts';
+
+/** A row's number on a data set. */
+export type Result = {
+  readonly row: string;
+  readonly data: string;
+  /** Key as in evaluations: dice, iou, surfaceDice@2px, hd95Px. */
+  readonly metric: string;
+  /** Mean over test images, one a seed; of several classes, a case's value is the mean over its classes. */
+  readonly perSeed: readonly { readonly seed: number; readonly value: number }[];
+  readonly mean: number;
+  /** Over seeds (n - 1); null for one. */
+  readonly sd: number | null;
+  readonly paper?: PaperNumber;
+  /** This row minus the reference row, on the same cases and seeds. */
+  readonly difference?: Difference;
+};
+
+export type Difference = {
+  readonly reference: string;
+  readonly mean: number;
+  readonly ci95: readonly [number, number] | null;
+  /** Paired permutation test over patients, and corrected by Holm over the rows of this data set and metric. */
+  readonly p: number;
+  readonly pHolm: number;
+  readonly n: number;
+};
+
+/** Where a number is from. */
+export type Source = {
+  readonly row: string;
+  readonly data: string;
+  readonly seed: number;
+  readonly run: string;
+  readonly stage: string;
+  /** Commands of the whole chain, in their order. */
+  readonly commands: readonly string[];
+};
+
+/** What the labels of a row cost, mean over seeds. */
+export type Cost = {
+  readonly row: string;
+  readonly data: string;
+  readonly minutes: number;
+  readonly labour: Labour;
+};
+
+export type Results = {
+  readonly definition: Definition;
+  readonly rows: readonly Row[];
+  /** Data sets with the metrics of their table. */
+  readonly data: readonly { readonly name: string; readonly metrics: readonly string[] }[];
+  readonly seeds: readonly number[];
+  readonly results: readonly Result[];
+  readonly costs: readonly Cost[];
+  readonly sources: readonly Source[];
+  /** Numbers that are not there yet, or never will be: the evaluation has no such row. */
+  readonly missing: readonly { readonly row: string; readonly data: string; readonly seed: number }[];
+};
+
+export type CollectOptions = {
+  readonly definition: Definition;
+  readonly rows: readonly Row[];
+  readonly graph: Graph;
+  readonly store: Store;
+  readonly paper: Paper;
+  readonly cost: AnnotationCost;
+};
+
+type Found = { readonly cell: Cell; readonly evaluation: Evaluation };
+
+/** Everything that is there; call `Store.check` before to be sure of it. */
+export function collect(options: CollectOptions): Results {
+  const { definition, rows, graph, store, paper } = options;
+  const evaluations = new Map<string, Evaluation>();
+  const found: Found[] = [];
+  const missing: { row: string; data: string; seed: number }[] = [];
+  for (const cell of graph.cells) {
+    const job = graph.jobs.get(cell.job)!;
+    const path = evaluationPath(store, job);
+    if (store.record(job) !== undefined && existsSync(path)) {
+      const evaluation =
+        evaluations.get(cell.job) ?? parseArtefact(readJson(path, 'evaluation'), EvaluationSchema, path);
+      evaluations.set(cell.job, evaluation);
+      if (evaluation.summary[cell.row.stageKey] !== undefined) {
+        found.push({ cell, evaluation });
+        continue;
+      }
+    }
+    missing.push({ row: cell.row.id, data: cell.data.name, seed: cell.seed });
+  }
+  const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
+  const seeds = unique(graph.cells.map(({ seed }) => seed));
+  const names = unique(graph.cells.map(({ data }) => data.name));
+  const data = names.map((name) => ({ name, metrics: metricsFor(name, definition, found) }));
+  const results = data.flatMap(({ name, metrics }) =>
+    metrics.flatMap((metric) => {
+      const own = rows.flatMap((row) => {
+        const result = resultOf(row, name, metric, found);
+        if (result === undefined) return [];
+        const theirs = paperNumber(paper, definition.paper, { row: row.id, data: name, metric });
+        return [theirs === undefined ? result : { ...result, paper: theirs }];
+      });
+      return withDifferences(own, definition, rows, found);
+    }),
+  );
+  return {
+    definition,
+    rows,
+    data,
+    seeds,
+    results,
+    costs: names.flatMap((name) => rows.flatMap((row) => costOf(row, name, options, found))),
+    sources: found.map(({ cell }) => sourceOf(cell, graph, store)),
+    missing,
+  };
+}
+
+/** As the definition says, else as the paper has it: IoU and Dice of one class, mean Dice and surface Dice of several. */
+function metricsFor(name: string, { metrics }: Definition, found: readonly Found[]): readonly string[] {
+  const evaluation = found.find(({ cell }) => cell.data.name === name)?.evaluation;
+  const { tolerances = [], dataset } = evaluation ?? {};
+  const surface = `surfaceDice@${tolerances[Math.min(1, tolerances.length - 1)]?.key ?? '2px'}`;
+  const byPaper = (dataset?.classes.length ?? 1) > 1 ? ['dice', surface] : ['iou', 'dice'];
+  return (metrics ?? byPaper).map((metric) => (metric === 'surfaceDice' ? surface : metric));
+}
+
+const of = (found: readonly Found[], row: string, data: string): Found[] =>
+  found.filter(({ cell }) => cell.row.id === row && cell.data.name === data);
+
+function resultOf(row: Row, data: string, metric: string, found: readonly Found[]): Result | undefined {
+  const perSeed = of(found, row.id, data).flatMap(({ cell, evaluation }) => {
+    const value = evaluation.summary[row.stageKey]?.[ALL_CLASSES]?.perImage[metric]?.mean;
+    return typeof value === 'number' ? [{ seed: cell.seed, value }] : [];
+  });
+  if (perSeed.length === 0) return undefined;
+  const values = perSeed.map(({ value }) => value);
+  const sd = values.length > 1 ? standardDeviation(values) : null;
+  return { row: row.id, data, metric, perSeed, mean: mean(values), sd };
+}
+
+/** Each result with its difference from that of the reference row, corrected for their number. */
+function withDifferences(
+  own: readonly Result[],
+  definition: Definition,
+  rows: readonly Row[],
+  found: readonly Found[],
+): Result[] {
+  const all = own.map((result) => {
+    const reference = referenceOf(result.row, definition, rows);
+    return reference === undefined ? undefined : differenceOf(result, reference, rows, found);
+  });
+  const corrected = holm(all.map((difference) => difference?.p ?? Number.NaN));
+  return own.map((result, i) => {
+    const difference = all[i];
+    return difference === undefined
+      ? result
+      : { ...result, difference: { ...difference, pHolm: corrected[i]! } };
+  });
+}
+
+/** The row to compare with: the reference itself, or of the reference arm the row of the same share and variant. */
+export function referenceOf(id: string, { reference }: Definition, rows: readonly Row[]): string | undefined {
+  const row = rows.find((candidate) => candidate.id === id);
+  if (reference === undefined || row === undefined || row.id === reference || row.arm === reference)
+    return undefined;
+  if (rows.some((candidate) => candidate.id === reference)) return reference;
+  const arm = rows.filter((candidate) => candidate.arm === reference);
+  const same = (candidates: readonly Row[], is: (candidate: Row) => boolean): readonly Row[] => {
+    const some = candidates.filter(is);
+    return some.length > 0 ? some : candidates;
+  };
+  const ofShare = same(arm, (candidate) => shareOf(candidate) === shareOf(row));
+  const ofVariant = same(ofShare, (candidate) => candidate.variant?.name === row.variant?.name);
+  return ofVariant.length === 1 ? ofVariant[0]!.id : undefined;
+}
+
+function differenceOf(
+  { row, data, metric }: Result,
+  reference: string,
+  rows: readonly Row[],
+  found: readonly Found[],
+): Omit<Difference, 'pHolm'> | undefined {
+  const stageOf = (id: string) => rows.find((candidate) => candidate.id === id)!.stageKey;
+  const pairs = of(found, row, data).flatMap(({ cell, evaluation }) => {
+    const other = of(found, reference, data).find((candidate) => candidate.cell.seed === cell.seed);
+    if (other === undefined) return [];
+    // Two rows of two evaluations, as if they were of one.
+    const named = (from: Evaluation, id: string) =>
+      from.cases.filter(({ stage }) => stage === stageOf(id)).map((record) => ({ ...record, stage: id }));
+    return [{ ...evaluation, cases: [...named(other.evaluation, reference), ...named(evaluation, row)] }];
+  });
+  const [first] = pairs;
+  if (first === undefined) return undefined;
+  const known = metricsOf(first.tolerances, true).find(({ key }) => key === metric);
+  if (known === undefined) return undefined;
+  const value = (record: Evaluation['cases'][number]) => known.value(record) ?? null;
+  const shared = (stage: string) =>
+    pairs.every((evaluation) => evaluation.cases.some((r) => r.stage === stage && value(r) !== null));
+  if (!shared(row) || !shared(reference)) return undefined;
+  const {
+    mean: difference,
+    ci95,
+    p,
+    n,
+  } = differenceAcrossRuns(pairs, { baseline: reference, stage: row }, value, 0);
+  return { reference, mean: difference, ci95, p, n };
+}
+
+function sourceOf({ row, data, seed, job }: Cell, graph: Graph, store: Store): Source {
+  const chain = uniqueJobs(chainOf(graph, job));
+  const commands = chain.flatMap((link) => store.record(link)?.steps.map(({ command }) => command) ?? []);
+  return {
+    row: row.id,
+    data: data.name,
+    seed,
+    run: store.run(graph.jobs.get(job)!),
+    stage: row.stageKey,
+    commands,
+  };
+}
+
+const uniqueJobs = (jobs: readonly Job[]): Job[] => [...new Map(jobs.map((job) => [job.key, job])).values()];
+
+/** Mean over seeds; none where nothing was measured. */
+function costOf(
+  row: Row,
+  data: string,
+  { graph, store, cost }: CollectOptions,
+  found: readonly Found[],
+): Cost[] {
+  const labours = of(found, row.id, data).flatMap(({ cell, evaluation }) =>
+    labourOf(cell, evaluation, graph, store),
+  );
+  if (labours.length === 0) return [];
+  const average = (pick: (labour: Labour) => number) => mean(labours.map(pick));
+  const labour: Labour = {
+    masks: average(({ masks }) => masks),
+    validationMasks: average(({ validationMasks }) => validationMasks),
+    boxes: average(({ boxes }) => boxes),
+    judgements: average(({ judgements }) => judgements),
+    judging: labours[0]!.judging,
+  };
+  return [{ row: row.id, data, minutes: annotatorMinutes(labour, cost), labour }];
+}
+
+/** What people would have done for a row: counted in its division and its ratings. */
+function labourOf({ job, row }: Cell, evaluation: Evaluation, graph: Graph, store: Store): Labour[] {
+  const chain = chainOf(graph, job);
+  const { config } = graph.jobs.get(job)!;
+  const division = chain.findLast(({ kind, division: d }) => kind === 'split' && d?.unlabelled !== undefined);
+  if (division === undefined) return [];
+  const path = store.splits(division);
+  if (!existsSync(path)) return [];
+  const splits = parseArtefact(readJson(path, 'division'), SplitsSchema, path);
+  const names = evaluation.dataset.classes.map(({ name }) => name);
+  const masksOf = (split: string, most: number | null): number => {
+    const { cases = 0, classes = {} } = splits.achieved?.[split] ?? {};
+    const all = names.reduce((sum, name) => sum + (classes[name] ?? 0), 0);
+    return most === null || most >= cases ? all : (all * most) / cases;
+  };
+  const ranked = chain.findLast(({ kind }) => kind === 'stage2');
+  const judged = ranked === undefined ? [] : judgementsIn(join(store.run(ranked), 'ratings.jsonl'));
+  return [
+    {
+      masks: masksOf('labelled', config.data.maxLabelled),
+      validationMasks: usesValidation(row, graph.jobs.get(job)!) ? masksOf('validation', null) : 0,
+      boxes: ranked?.config.prompts.unlabelled === 'oracle-box' ? new Set(judged).size : 0,
+      judgements: judged.length,
+      judging: config.scoring.kind,
+    },
+  ];
+}
+
+/** Whether a method chooses its weights by the validation cases. */
+function usesValidation({ method }: Row, { config }: Job): boolean {
+  if (method.baseline === undefined) return config.training.earlyStopping.patienceEpochs > 0;
+  return method.baseline.sections.some((section) => {
+    const every = valueAt(config, `${section}.validateEverySteps`);
+    return typeof every === 'number' && every > 0;
+  });
+}
+
+/** Case and class of each judgement, all rounds. */
+function judgementsIn(path: string): string[] {
+  if (!existsSync(path)) return [];
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => {
+      const { case: id, class: classId } = JSON.parse(line) as { case: string; class: number };
+      return `${id} ${classId}`;
+    });
+}
