@@ -184,6 +184,7 @@ async function measureRow(
     empties: config.evaluation.empties,
     signal,
     onProgress: (done, total) => onProgress(`evaluate ${row.title} by volume`, done, total),
+    warn: context.warn,
   });
   return { results, volumes, model, embeddings, units: prompted };
 }

@@ -92,6 +92,7 @@ export class VolumeMasks {
       readonly empties: EmptiesPolicy;
       readonly signal: AbortSignal;
       readonly onProgress: (done: number, total: number) => void;
+      readonly warn: (text: string) => void;
     },
   ): Promise<CaseResult[]> {
     const { stage, classIds, empties, signal } = options;
@@ -104,7 +105,12 @@ export class VolumeMasks {
         const isThere = volume.slices.some(({ item }) => item.maskPaths.has(classId));
         if (!isThere && given.every((mask) => mask === undefined)) continue;
         const truth = await stackMasks(volume, ({ item }) => loadMask(item, classId));
-        if (truth === undefined) continue;
+        if (truth === undefined) {
+          options.warn(
+            `volume "${volume.id}": its slices differ in size, so it is measured by slice alone; leave odd ones out of the dataset.`,
+          );
+          break;
+        }
         const found = await stackMasks(
           volume,
           (_, k) => {

@@ -41,6 +41,7 @@ describe('slices as volumes', () => {
   });
   const prompt = { source: 'none', oracle: false };
   const config = configSchema.parse({ evaluation: { tolerancesMm: [1, 5] } });
+  const warnings: string[] = [];
   const options = {
     stage: 's',
     classIds: [1, 2],
@@ -48,6 +49,7 @@ describe('slices as volumes', () => {
     empties: 'exclude',
     signal: new AbortController().signal,
     onProgress: () => {},
+    warn: (text: string) => void warnings.push(text),
   } as const;
   const truth = { loadMask: async () => block() };
 
@@ -100,6 +102,15 @@ describe('slices as volumes', () => {
     const [record] = await masks.measure(truth, options);
     expect(Object.keys(record!.surfaceDice)).toEqual(['1px', '2px', '3px']);
     expect(record!.spacingMm).toBeUndefined();
+  });
+
+  it('of different sizes are no volume, and a warning says so', async () => {
+    const cases = [1, 2].map((k) => slice(k));
+    const masks = new VolumeMasks(cases);
+    const large: Mask = { width: 7, height: 7, data: new Uint8Array(49) };
+    const loadMask = async ({ id }: LabelledCase) => (id === 'v_1' ? block() : large);
+    expect(await masks.measure({ loadMask }, options)).toEqual([]);
+    expect(warnings.join()).toMatch(/volume "v": its slices differ in size/);
   });
 
   it('give a voxel to the class that the model trusts more', () => {
