@@ -45,6 +45,8 @@ type Used = Pick<WeightRecord, 'name' | 'family' | 'architecture'>;
 const PROMPT = 'maskrank prompt DATASET --run RUN';
 
 const USES: Readonly<Record<FamilyName, (used: Used) => string>> = {
+  sam3d: ({ name, architecture }) =>
+    `maskrank baseline sam-med3d DATASET --run RUN --baselines.sam-med3d.network ${architecture} --weights ${name}`,
   sam: ({ name, architecture }) =>
     `maskrank finetune DATASET --run RUN --model ${architecture} --weights ${name}`,
   clip: ({ name }) => `${PROMPT} --clip.weights ${name}`,

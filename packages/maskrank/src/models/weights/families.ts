@@ -18,6 +18,9 @@ import { LlamaTokenizer } from '../medvint/tokenizer/index.ts';
 import { SAM_CONFIGS, type SamConfig } from '../sam/config.ts';
 import { describeSam, inferSamConfig } from '../sam/infer-config.ts';
 import { samStateShapes } from '../sam/state-shapes.ts';
+import { SAM3D_CONFIGS, type Sam3dConfig } from '../sam3d/config.ts';
+import { describeSam3d, inferSam3dConfig } from '../sam3d/infer-config.ts';
+import { sam3dStateShapes } from '../sam3d/state-shapes.ts';
 import type { Shape } from '../state-entries.ts';
 import { type FileTensors, readFileTensors, TENSOR_EXTENSIONS } from './contents-of-file.ts';
 
@@ -157,6 +160,17 @@ const sentencepiece: Family = {
 };
 
 export const FAMILIES = {
+  // Before SAM, whose names it shares but for the third axis.
+  sam3d: tensorFamily<Sam3dConfig>(
+    {
+      configs: SAM3D_CONFIGS,
+      infer: inferSam3dConfig,
+      describe: describeSam3d,
+      expected: sam3dStateShapes,
+      tolerated: /^pixel_(mean|std)$/,
+    },
+    (names) => names.some((name) => name.endsWith('.attn.rel_pos_d')),
+  ),
   sam: tensorFamily<SamConfig>(
     {
       configs: SAM_CONFIGS,

@@ -21,6 +21,7 @@ import {
   sam3dFromState,
   sam3dStateShapes,
 } from '../../../src/models/sam3d/index.ts';
+import { inspectWeights } from '../../../src/models/weights/families.ts';
 
 const tiny = SAM3D_CONFIGS['sam-med3d-tiny'];
 
@@ -135,6 +136,24 @@ describe('loading', () => {
     tidy(() => expect(loaded.embed(volume()).sub(sam.embed(volume())).abs().amax().item()).toBe(0));
     expect(ignored.join()).toMatch(/epoch/);
     loaded.dispose();
+  });
+
+  it('has its own place in the store of weights, apart from SAM', async () => {
+    using sam = createSam3d(tiny, Generator.seeded(1));
+    const state = new Map(nn.saveStateDict(sam));
+    const path = join(dir, 'tiny.safetensors');
+    await writeSafetensors(path, state, {});
+    expect(await inspectWeights(path)).toMatchObject({
+      family: 'sam3d',
+      architecture: 'sam-med3d-tiny',
+      differences: [],
+    });
+    state.delete('mask_decoder.iou_token.weight');
+    await writeSafetensors(path, state, {});
+    const wanted = { family: 'sam3d', architecture: 'sam-med3d-tiny' } as const;
+    expect((await inspectWeights(path, { wanted })).differences).toEqual([
+      'missing: mask_decoder.iou_token.weight [1, 48]',
+    ]);
   });
 
   it('tells all differences at once, and another family', () => {
