@@ -5,7 +5,7 @@ import { trialsOf } from '../experiments/calibrate.ts';
 import { type RunStep, runChild } from '../experiments/child.ts';
 import { type Estimator, makeEstimator } from '../experiments/estimate.ts';
 import type { Experiment } from '../experiments/experiment.ts';
-import { type Graph, type Job, type JobKind, shardOf } from '../experiments/graph.ts';
+import { chainOf, type Graph, type Job, type JobKind, shardOf } from '../experiments/graph.ts';
 import { runJobs, type ScheduleEvent, type ScheduleResult } from '../experiments/schedule.ts';
 import type { Overrides } from '../experiments/settings.ts';
 import type { Store } from '../experiments/store.ts';
@@ -54,13 +54,14 @@ async function runWatched(
   const done = new Set<string>();
   const said = new Set<string>();
   let estimate = firstEstimate;
-  const task = progress.task('jobs', { unit: 'jobs', total: keys.length });
+  // Without a total: its rate would tell a time left that counts a division like a training.
+  const task = progress.task('done', { unit: 'jobs' });
   /** Estimated work that is not done, over the jobs at a time; nothing where a kind is unknown. */
   const left = (): string => {
     const open = keys.filter((key) => !done.has(key)).map((key) => estimate(graph.jobs.get(key)!).seconds);
-    if (open.some((seconds) => seconds === null)) return '';
+    if (open.some((seconds) => seconds === null)) return `of ${keys.length}`;
     const sum = open.reduce<number>((total, seconds) => total + (seconds as number), 0);
-    return `about ${duration(sum / parallel)} left`;
+    return `of ${keys.length}, about ${duration(sum / parallel)} left`;
   };
   const once = (text: string, say: (text: string) => void): void => {
     if (said.has(text)) return;
@@ -68,7 +69,10 @@ async function runWatched(
     say(text);
   };
   const events: { [K in ScheduleEvent['kind']]: (event: Extract<ScheduleEvent, { kind: K }>) => void } = {
-    found: ({ job }) => void done.add(job.key),
+    // What a finished job stood on is not asked for any more.
+    found: ({ job }) => {
+      for (const { key } of chainOf(graph, job.key)) done.add(key);
+    },
     corrupt: ({ job, why }) => warn(`${job.title}: ${why}; it is done again (${store.folder(job)})`),
     started: ({ job, resumed }) => task.update(done.size, `${job.title}${resumed ? ' goes on' : ''}`),
     line: ({ job, line }) => task.update(done.size, `${left()}  ${job.title}: ${line}`),

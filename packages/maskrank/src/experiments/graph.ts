@@ -71,8 +71,6 @@ export type Graph = {
   /** By key; a job stands behind those that it needs. */
   readonly jobs: ReadonlyMap<string, Job>;
   readonly cells: readonly Cell[];
-  /** Keys of the jobs, one a chain, by which work is shared out: stage 1 with all that follows, a baseline. */
-  readonly lineages: readonly string[];
 };
 
 export type GraphOptions = {
@@ -117,7 +115,7 @@ export async function buildGraph(options: GraphOptions): Promise<Graph> {
       for (const { row, settings } of all)
         cells.push({ row, data: item, seed, job: await builder.add(row, item, seed, settings, union) });
   }
-  return { jobs: builder.jobs, cells, lineages: [...builder.lineages] };
+  return { jobs: builder.jobs, cells };
 }
 
 /** Whether anything of `maskrank prompt` is needed. */
@@ -138,7 +136,6 @@ type Draft = Omit<Job, 'key' | 'folder' | 'needs' | 'given' | 'controls' | 'cove
 
 class Builder {
   readonly jobs = new Map<string, Job>();
-  readonly lineages = new Set<string>();
   readonly #definition: Definition;
   readonly #prompted: Division;
 
@@ -170,26 +167,26 @@ class Builder {
         values: valuesOf(config, parts, [SPLITS]),
         own: within(given, parts),
       });
-      this.lineages.add(key);
       return key;
     }
     if (Object.values(config.prompts).includes('file'))
       throw new UsageError(
         `${this.#definition.name}, ${row.id}: prompts from a file belong to one run; an experiment takes saliency, oracle-box, self or none.`,
       );
+    // Stage 1 looks at the labelled cases alone, which are the same whatever share follows without masks.
+    const labelledOnly = await this.#split(base, { labelled: row.labelled, unlabelled: 0 });
     const prompts = usesPrompting(config) ? await this.#prompts(base, given, promptUse) : undefined;
     const stage1 = await this.#job({
       ...base,
       kind: 'stage1',
-      title: `stage 1, ${words}`,
-      splits,
+      title: `stage 1, ${data.name}, seed ${seed}, ${Math.round(1000 * row.labelled) / 10} %`,
+      splits: labelledOnly,
       ...(prompts === undefined ? {} : { from: prompts }),
       values: valuesOf(config, STAGE1, [SPLITS, ...SOURCES, 'prompts.selfPasses', 'data.maxUnlabelled']),
       own: within(given, STAGE1),
     });
-    this.lineages.add(stage1);
     const trained =
-      row.method.name === 'stage1' ? stage1 : await this.#stage2(row, base, given, stage1, words);
+      row.method.name === 'stage1' ? stage1 : await this.#stage2(row, base, given, { stage1, splits }, words);
     return this.#job({
       ...base,
       kind: 'evaluation',
@@ -201,13 +198,19 @@ class Builder {
     });
   }
 
-  #stage2(row: Row, base: Base, given: Overrides, stage1: string, words: string): Promise<string> {
+  #stage2(
+    row: Row,
+    base: Base,
+    given: Overrides,
+    { stage1, splits }: { readonly stage1: string; readonly splits: string },
+    words: string,
+  ): Promise<string> {
     return this.#job({
       ...base,
       kind: 'stage2',
       title: `stage 2 of ${row.id}, ${words}`,
       from: stage1,
-      ...(this.jobs.get(stage1)?.splits === undefined ? {} : { splits: this.jobs.get(stage1)!.splits! }),
+      splits,
       controls: row.controls,
       values: valuesOf(base.config, STAGE2, [SPLITS, 'prompts.test', 'data.maxLabelled']),
       own: within(given, STAGE2),
@@ -281,14 +284,12 @@ export function chainOf({ jobs }: Pick<Graph, 'jobs'>, key: string): readonly Jo
   return [...job.needs.flatMap((need) => chainOf({ jobs }, need)), job];
 }
 
-/** Keys of the chains that are part `index` (from 1) of `count`, and of all jobs that they need or that follow from them. */
+/** Keys of the jobs of part `index` (from 1) of `count`: neighbouring numbers of the table with all that they need, which others may need as well. */
 export function shardOf(
   graph: Graph,
   { index, count }: { index: number; count: number },
 ): ReadonlySet<string> {
-  const mine = new Set(graph.lineages.filter((_, i) => i % count === index - 1));
-  const ends = graph.cells
-    .map(({ job }) => chainOf(graph, job))
-    .filter((chain) => chain.some(({ key }) => mine.has(key)));
-  return new Set(ends.flatMap((chain) => chain.map(({ key }) => key)));
+  const ends = [...new Set(graph.cells.map(({ job }) => job))];
+  const mine = ends.filter((_, i) => Math.floor((i * count) / ends.length) === index - 1);
+  return new Set(mine.flatMap((end) => chainOf(graph, end).map(({ key }) => key)));
 }

@@ -99,11 +99,11 @@ beforeAll(async () => {
 }, 600_000);
 
 describe('an experiment', () => {
-  it('does shared jobs once: stage 1 of a seed serves both variants', () => {
-    // A seed: two divisions (with and without unlabelled cases), stage 1 under each, its evaluation, two of stage 2 and theirs.
+  it('does shared jobs once: stage 1 of a seed serves its own row and both variants', () => {
+    // A seed: two divisions (with and without unlabelled cases), one stage 1, its evaluation, two of stage 2 and theirs.
     const count = (verb: string) => commands.filter((command) => command === verb).length;
     expect(count('dataset')).toBe(4);
-    expect(count('finetune')).toBe(4);
+    expect(count('finetune')).toBe(2);
     expect(count('align')).toBe(4);
     expect(count('evaluate')).toBe(6);
     expect(count('baseline')).toBe(2);
@@ -127,6 +127,7 @@ describe('an experiment', () => {
     }
     const source = results.sources.find(({ row, seed }) => row === 'ours/noisy:stage2' && seed === 1)!;
     expect(source.commands.map((command) => command.split(' ')[1])).toEqual([
+      'dataset',
       'dataset',
       'finetune',
       'align',
