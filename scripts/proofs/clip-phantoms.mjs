@@ -1,8 +1,8 @@
 // A small CLIP on phantoms that it was not trained on: whether the caption of a class in the image is the nearest of all classes'
-// captions of all families, and whether boxes from gScoreCAM meet the class (box IoU above 0.3), beside a box in the middle and
+// captions of all families, and whether boxes from gScoreCAM (or another --method) meet the class (box IoU above 0.3), beside a box in the middle and
 // one around everything.
 //   npm run prove -- clip-phantoms --weights FILE [--cases 60] [--seed 4242] [--families breast,chest,abdomen,mixed]
-//     [--k 32] [--temperature 1] [--foreground two-means|otsu|crf|0.4] [--data FOLDER... [--split test]] [--out FILE.json]
+//     [--method similarity] [--k 32] [--temperature 1] [--foreground two-means|otsu|crf|0.4] [--data FOLDER... [--split test]] [--out FILE.json]
 // Phantoms are drawn in memory from --seed, which training must not have used. --data measures boxes on imported datasets in
 // the same way, and proves nothing. Aims: retrieval 0.90; of all classes in all phantoms 0.60 boxes, the box in the middle below half of it.
 
@@ -179,7 +179,11 @@ export const proof = {
       read.push({ ...opened.dataset, cases: imported(opened, ids) });
     }
     const result = await measure(lib, model, folders.length > 0 ? read : drawn, {
-      cam: { k: Number(given('--k', 32)), temperature: Number(given('--temperature', 1)) },
+      cam: {
+        method: given('--method', 'gscorecam'),
+        k: Number(given('--k', 32)),
+        temperature: Number(given('--temperature', 1)),
+      },
       foreground: foregroundOf(given('--foreground', 'two-means'), lib),
       log,
     });

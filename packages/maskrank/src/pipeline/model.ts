@@ -1,9 +1,10 @@
 // Models of a run: built from the configuration, and saved so that a checkpoint alone says how images must be brought to it.
 
-import { fromTensorData, Generator, nn, tidy, toTensorData } from '@maskrank/torch';
+import { Generator, nn } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
-import { readSafetensors, type TensorData, writeSafetensors } from '@maskrank/torch/io';
+import { readSafetensors, writeSafetensors } from '@maskrank/torch/io';
 import { fileHash } from '../datasets/hash.ts';
+import { halved } from '../models/half.ts';
 import { loadSam } from '../models/sam/checkpoint.ts';
 import { createSam, Sam, type SamConfig } from '../models/sam/index.ts';
 import { overlapWarnings, resolveWeights } from '../models/weights/index.ts';
@@ -120,11 +121,6 @@ export async function saveModel(
   });
   return (await fileHash(path)).sha256;
 }
-
-const halved = (state: ReadonlyMap<string, TensorData>): Map<string, TensorData> =>
-  tidy(
-    () => new Map([...state].map(([name, data]) => [name, toTensorData(fromTensorData(data).to('float16'))])),
-  );
 
 export type LoadedModel = {
   readonly sam: Sam;

@@ -47,11 +47,15 @@ describe('start-up', () => {
   it.skipIf(!existsSync(built))(
     'prints the help and runs as a program (skipped until the package is built)',
     () => {
-      const started = performance.now();
-      const { status, stdout } = spawnSync(process.execPath, [built, '--help'], { encoding: 'utf8' });
-      expect(stdout).toMatch(/^Usage: maskrank/);
-      expect(status).toBe(0);
-      expect(performance.now() - started).toBeLessThan(2000); // 120 ms on a quiet machine
+      // The best of three: a busy machine may keep any one of them waiting.
+      const times = [1, 2, 3].map(() => {
+        const started = performance.now();
+        const { status, stdout } = spawnSync(process.execPath, [built, '--help'], { encoding: 'utf8' });
+        expect(stdout).toMatch(/^Usage: maskrank/);
+        expect(status).toBe(0);
+        return performance.now() - started;
+      });
+      expect(Math.min(...times)).toBeLessThan(2000); // 120 ms on a quiet machine
     },
   );
 });

@@ -15,6 +15,7 @@ import { dirname, extname, join } from 'node:path';
 import { nn } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
 import { openSafetensors, type TensorData, writeSafetensors } from '@maskrank/torch/io';
+import { halved } from '../half.ts';
 import { readWeightFile } from '../weight-file.ts';
 import { buildClip, type Clip } from './clip.ts';
 import type { ClipConfig } from './config.ts';
@@ -61,14 +62,14 @@ export async function loadClipTokenizer(path: string): Promise<WordPiece> {
   );
 }
 
-/** Writes a network with its configuration and vocabulary. `metadata` is kept beside them. */
+/** Writes a network with its configuration and vocabulary, in float16. `metadata` is kept beside them. */
 export async function saveClip(
   path: string,
   model: Clip,
   tokenizer: WordPiece,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  await writeSafetensors(path, nn.saveStateDict(model), {
+  await writeSafetensors(path, halved(nn.saveStateDict(model)), {
     ...metadata,
     format: 'maskrank-clip',
     clipConfig: JSON.stringify(model.config),

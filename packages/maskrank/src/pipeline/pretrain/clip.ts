@@ -99,11 +99,10 @@ export async function pretrainClipJob(request: PretrainClipRequest): Promise<Pre
           loop,
         }),
       );
-      model.eval();
       await saveClip(out, model, tokenizer, headerToMetadata(header));
     }
     const { sha256 } = await fileHash(out);
-    const validation = isDone ? [] : await judge(request, sources, model, tokenizer);
+    const validation = isDone ? [] : await judge(request, sources, tokenizer);
     return { file: out, hash: sha256, steps, images: images.length, vocabulary: tokenizer.size, validation };
   });
 }
@@ -185,13 +184,13 @@ function factsById({ dataset }: OpenDataset, tags: readonly string[]): Map<strin
   return new Map(dataset.cases.map((record) => [record.id, factsOf(record, dataset, tags)]));
 }
 
-/** Cosines of the validation images with the name of each class of their dataset. */
+/** By the file as others load it: cosines of the validation images with the name of each class of their dataset. */
 async function judge(
-  { tags, signal, onProgress }: PretrainClipRequest,
+  { out, tags, signal, onProgress }: PretrainClipRequest,
   sources: readonly Source[],
-  model: Clip,
   tokenizer: WordPiece,
 ): Promise<ClassJudgement[]> {
+  using model = await loadClip(out);
   const judgements: ClassJudgement[] = [];
   const total = sources.reduce((sum, { splits }) => sum + splits.validation.length, 0);
   let done = 0;

@@ -11,3 +11,4 @@ export type { CamOptions, SaliencyOptions } from './options.ts';
 export { attentionRelevance } from './relevance.ts';
 export { ImageSaliency, type Saliency } from './saliency.ts';
 export { NEUTRAL_TEXT, sensitivityWarning, textSensitivity } from './sensitivity.ts';
+export { placeSimilarity } from './similarity.ts';

@@ -1,12 +1,13 @@
 // Ways to say how much each place speaks for a text, at the resolution of a layer: gScoreCAM (Chen 2022), ScoreCAM (Wang 2020),
-// GradCAM (Selvaraju 2017), GradCAM++ (Chattopadhay 2018), XGradCAM (Fu 2020), LayerCAM (Jiang 2021) and attention relevance
-// (Chefer 2021, "HilaCAM"). Maps come as they are summed: negative values are cut off and the range is set afterwards (grid.ts).
+// GradCAM (Selvaraju 2017), GradCAM++ (Chattopadhay 2018), XGradCAM (Fu 2020), LayerCAM (Jiang 2021), attention relevance
+// (Chefer 2021, "HilaCAM") and the similarity of places (Zhou 2022, "MaskCLIP"). Maps come as they are summed: negative values are cut off and the range is set afterwards (grid.ts).
 // Shapes: C channels, h w places, N tokens.
 
 import type { FloatMap } from '../../imaging/types.ts';
 import type { CamImage } from './cam-image.ts';
 import { type Evidence, meanGradients } from './evidence.ts';
 import { attentionRelevance } from './relevance.ts';
+import { placeSimilarity } from './similarity.ts';
 
 /** How the channels of the layer were weighed. */
 export type ChannelWeights = {
@@ -194,6 +195,11 @@ const METHODS = {
   /** Attention and its gradients followed through the blocks; reads no layer and needs a transformer. */
   relevance: (image, text) => ({
     grid: attentionRelevance(image.model, image.planes, text),
+    channels: null,
+    warnings: [],
+  }),
+  similarity: (image, text) => ({
+    grid: placeSimilarity(image.evidence(text), text),
     channels: null,
     warnings: [],
   }),

@@ -32,9 +32,20 @@ export const clip = z
 export const saliency = z
   .strictObject({
     method: z
-      .enum(['gscorecam', 'scorecam', 'gradcam', 'gradcam++', 'xgradcam', 'layercam', 'relevance'])
+      .enum([
+        'gscorecam',
+        'scorecam',
+        'gradcam',
+        'gradcam++',
+        'xgradcam',
+        'layercam',
+        'relevance',
+        'similarity',
+      ])
       .default('gscorecam')
-      .describe("gscorecam is the paper's; gradcam and its kin cost one pass instead of hundreds"),
+      .describe(
+        "gscorecam is the paper's; gradcam and its kin cost one pass instead of hundreds; similarity compares places with the text, for networks whose places learned (pretrain clip with masks)",
+      ),
     layer: optional(z.enum(CAM_LAYERS as readonly [CamLayer, ...CamLayer[]])).describe(
       'where activations and gradients are read; none means penultimate-block of a transformer, last-stage of a ResNet. medclip-sam is the released choice, whose gradients are always zero',
     ),
