@@ -1,7 +1,7 @@
 // A small CLIP on phantoms that it was not trained on: whether the caption of a class in the image is the nearest of all classes'
 // captions of all families, and whether boxes from gScoreCAM (or another --method) meet the class (box IoU above 0.3), beside a box in the middle and
 // one around everything.
-//   npm run prove -- clip-phantoms --weights FILE [--cases 60] [--seed 4242] [--families breast,chest,abdomen,mixed]
+//   npm run prove -- clip-phantoms --weights FILE|NAME [--cases 60] [--seed 4242] [--families breast,chest,abdomen,mixed]
 //     [--method similarity] [--k 32] [--temperature 1] [--foreground two-means|otsu|crf|0.4] [--data FOLDER... [--split test]] [--out FILE.json]
 // Phantoms are drawn in memory from --seed, which training must not have used. --data measures boxes on imported datasets in
 // the same way, and proves nothing. Aims: retrieval 0.90; of all classes in all phantoms 0.60 boxes, the box in the middle below half of it.
@@ -27,6 +27,7 @@ const load = async (root) => {
   return {
     ...(await import('@maskrank/torch')),
     ...(await of('models/clip/index.js')),
+    ...(await of('models/weights/index.js')),
     ...(await of('datasets/phantoms/dataset.js')),
     ...(await of('datasets/cases.js')),
     ...(await of('datasets/splits.js')),
@@ -153,11 +154,12 @@ export const proof = {
   about: 'a small CLIP on phantoms it never saw: the right caption, and boxes that meet the class',
   minutes: 5,
   run: async ({ root, args, log }) => {
-    const [weights] = values(args, '--weights');
-    if (weights === undefined) throw new Error('usage: npm run prove -- clip-phantoms --weights FILE');
+    const [named] = values(args, '--weights');
+    if (named === undefined) throw new Error('usage: npm run prove -- clip-phantoms --weights FILE');
     const given = (flag, fallback) => values(args, flag)[0] ?? fallback;
     const lib = await load(root);
     lib.setThreads(1);
+    const weights = await lib.resolveWeights(named);
     const clip = await lib.loadClip(weights);
     clip.requiresGrad_(false);
     const model = { clip, tokenizer: await lib.loadClipTokenizer(weights) };

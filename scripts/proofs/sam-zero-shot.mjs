@@ -1,6 +1,6 @@
 // A promptable network on datasets that it was not trained on: true box, loose box and one click, beside the filled box and the
 // ellipse inscribed in it, class by class; and whether the aims set for `sam-med2d-tiny` are reached.
-//   npm run prove -- sam-zero-shot --weights FILE --data FOLDER... [--split test] [--cases N] [--out FILE.json]
+//   npm run prove -- sam-zero-shot --weights FILE|NAME --data FOLDER... [--split test] [--cases N] [--out FILE.json]
 // FOLDER is an imported dataset; --split all needs no division. Prints a table and writes FILE.json where that is given.
 
 import { writeFileSync } from 'node:fs';
@@ -35,8 +35,9 @@ export const proof = {
     const [most] = values(args, '--cases');
     const [out] = values(args, '--out');
     const { zeroShot } = await import(join(root, 'packages/maskrank/dist/pipeline/zero-shot.js'));
+    const { resolveWeights } = await import(join(root, 'packages/maskrank/dist/models/weights/index.js'));
     const result = await zeroShot({
-      weights,
+      weights: await resolveWeights(weights),
       datasets,
       splits: split === 'all' ? 'all' : split.split(','),
       ...(most && { mostCases: Number(most) }),

@@ -59,6 +59,7 @@ const CLIP: Partial<RegisteredWeights> = {
 let stores = 0;
 const newStore = (changes: Partial<RegisteredWeights> = {}) =>
   new WeightStore({
+    shipped: null,
     home: folder.path(`home${stores++}`),
     registered: [registration(new Uint8Array(1), { ...CLIP, ...changes })],
   });
@@ -190,7 +191,7 @@ describe('pull of several files', () => {
         });
         const part = weights.subarray(offset, offset + count);
         if (count < weights.length - offset)
-          response.write(part, () => setTimeout(() => response.destroy(), 50));
+          response.write(part, () => setTimeout(() => response.destroy(), 400));
         else response.end(part);
       };
     for (const etag of ['"v1"', null]) {

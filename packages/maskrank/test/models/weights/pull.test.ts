@@ -23,7 +23,11 @@ beforeAll(() => {
 
 let stores = 0;
 const newStore = (changes = {}) =>
-  new WeightStore({ home: folder.path(`home${stores++}`), registered: [registration(bytes, changes)] });
+  new WeightStore({
+    shipped: null,
+    home: folder.path(`home${stores++}`),
+    registered: [registration(bytes, changes)],
+  });
 const pull = (store: WeightStore, options: PullOptions = {}) =>
   pullWeights(store, 'public', { fetch: server.fetch, pauseMs: 1, ...options });
 const partialOf = (store: WeightStore) => join(store.folder('public'), 'download.partial');

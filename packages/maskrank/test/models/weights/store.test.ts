@@ -18,7 +18,11 @@ beforeAll(async () => {
 
 let stores = 0;
 const newStore = (changes = {}) =>
-  new WeightStore({ home: folder.path(`home${stores++}`), registered: [registration(bytes, changes)] });
+  new WeightStore({
+    shipped: null,
+    home: folder.path(`home${stores++}`),
+    registered: [registration(bytes, changes)],
+  });
 
 describe('add', () => {
   it('copies a public file whose hash and network are the registered ones', async () => {

@@ -24,12 +24,12 @@ describe('maskrank weights', () => {
   it('lists what is known before anything is here', async () => {
     const { code, stdout } = await runCli(['weights', 'list']);
     expect(code).toBe(0);
-    expect(stdout).toMatch(
-      /^name +architecture +MB +licence +here\nsam_vit_b +sam_vit_b +375 +Apache-2\.0 +no\n/,
-    );
+    expect(stdout).toMatch(/^name +architecture +MB +licence +here\n/);
+    expect(stdout).toMatch(/\nbiomedclip-tiny .* comes with maskrank\n/);
+    expect(stdout).toMatch(/\nsam_vit_b +sam_vit_b +375 +Apache-2\.0 +no\n/);
     expect(stdout).toMatch(/sam-med2d_b +sam-med2d_b +– +Apache-2\.0 +no/);
     const { stdout: verified, code: verifyCode } = await runCli(['weights', 'verify']);
-    expect([verifyCode, verified]).toEqual([0, expect.stringMatching(/^no weights in /)]);
+    expect([verifyCode, verified]).toEqual([0, expect.stringMatching(/^biomedclip-tiny: as it was\n/)]);
   });
 
   it('adds a file, verifies it, finds damage', async () => {
