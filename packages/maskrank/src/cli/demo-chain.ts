@@ -18,7 +18,7 @@ export const DEMO_FAMILIES = Object.keys(FAMILIES) as readonly DemoFamily[];
 
 /** The configuration of every command, by the networks that come with maskrank. */
 export const DEMO_CONFIG = {
-  model: { name: 'sam-med2d-tiny', weights: 'sam-med2d-tiny', textDim: 128 },
+  model: { name: 'sam-med2d-tiny', weights: 'sam-med2d-tiny' },
   clip: { weights: 'biomedclip-tiny' },
   saliency: { method: 'similarity' }, // what a small CLIP that learned places is good at
   text: { knowledge: 'cards' },

@@ -26,7 +26,7 @@ const data = join(dir, 'data');
 const config = join(dir, 'config.json');
 const made = join(dir, 'prompts.jsonl');
 const features = join(dir, 'text-features.safetensors');
-const DIM = 512;
+const DIM = 128; // as sam-med2d-tiny takes
 
 const settings = {
   threads: 1,

@@ -201,7 +201,7 @@ export const SAM_CONFIGS = {
       mlpRatio: 3,
       ...FEW_IMAGES,
     }),
-    { embedDim: 128, decoder: TINY_DECODER, ...SMALL },
+    { embedDim: 128, decoder: TINY_DECODER, ...SMALL, textDim: 128 }, // as biomedclip-tiny tells names
   ),
 } as const satisfies Record<string, SamConfig>;
 

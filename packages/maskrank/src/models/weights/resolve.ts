@@ -34,7 +34,11 @@ async function unchanged(store: WeightStore, name: string): Promise<string> {
   return path;
 }
 
-/** Warnings where these weights may have learned from the dataset's cases; a file is known by its public name. */
+/**
+ * Warnings where these weights may have learned from the dataset's cases; a file is known by its public name. Those that come with
+ * maskrank saw phantoms alone.
+ */
 export function overlapWarnings(dataset: Dataset, nameOrPath: string): string[] {
+  if (new WeightStore().isShipped(nameOrPath)) return [];
   return pretrainingOverlaps(dataset, basename(nameOrPath)).map(({ message }) => message);
 }

@@ -88,7 +88,7 @@ export const model = z
       .nullable()
       .default(null)
       .describe(
-        "values of a text feature that the network takes; none means the architecture's own (BiomedCLIP's 512). A smaller text network needs its own number here",
+        "values of a text feature that the network takes; none means the architecture's own: 512 as BiomedCLIP gives, 128 of sam-med2d-tiny as biomedclip-tiny gives. Another text network needs its own number here",
       ),
     decoderDropout: z
       .number()

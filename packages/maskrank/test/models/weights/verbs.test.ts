@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { overlapWarnings } from '../../../src/models/weights/index.ts';
 import { startingModel } from '../../../src/pipeline/model.ts';
 import type { Workspace } from '../../../src/pipeline/workspace.ts';
 import { configSchema } from '../../../src/run/config.ts';
@@ -104,6 +105,7 @@ describe('a run', () => {
     const warnings: string[] = [];
     const sam = await startingModel(workspace, config, (text) => warnings.push(text));
     expect(warnings).toEqual([expect.stringMatching(/sam-med2d-own was trained on AMOS/)]);
+    expect(overlapWarnings(workspace.dataset.dataset, 'sam-med2d-tiny')).toEqual([]); // comes with maskrank, saw no patient
     sam.dispose();
   });
 });
