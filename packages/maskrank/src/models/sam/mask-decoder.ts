@@ -5,8 +5,9 @@
 // places, and only the finished masks are put into image order. Holds no image state. Not here: resizing masks (postprocess.ts).
 // Shapes: N prompts, T prompt tokens, M masks, C channels, G grid side, L = G G places.
 
-import { cat, type Generator, nn, op, type Tensor } from '@maskrank/torch';
+import { type Generator, nn, op, type Tensor } from '@maskrank/torch';
 import type { SamConfig } from './config.ts';
+import { dotProductWeights, doublePlaces, headsOf, joinTokens } from './decoder-parts.ts';
 import { type HighRes, highResChannels, unpackHighRes } from './high-res.ts';
 import { Mlp, rows } from './layers.ts';
 import { inImageOrder, Refine, type RefineInputs } from './refine.ts';
@@ -88,10 +89,7 @@ export class MaskDecoder extends nn.Module {
     { imageEmbeddings, imagePe, sparse, dense, drawn = null }: DecoderInput,
     multimask: boolean,
   ): DecoderOutput {
-    const n = sparse.size(0);
-    const count = this.mask_tokens.weight.size(0);
-    const output = cat([this.iou_token.weight, this.mask_tokens.weight]); // [1 + M, C]
-    const tokens = cat([output.unsqueeze(0).expand([n, count + 1, output.size(1)]), sparse], 1);
+    const tokens = joinTokens(this.iou_token.weight, this.mask_tokens.weight, sparse);
     const fine =
       this.conv_s0 === null
         ? null
@@ -99,22 +97,18 @@ export class MaskDecoder extends nn.Module {
     const places = (fine?.embedding ?? imageEmbeddings).add(dense).flatten(2).transpose(1, 2); // [N, L, C]
     const pe = imagePe.flatten(2).transpose(1, 2); // [1, L, C]
     const { tokens: told, image } = this.transformer.forward(places, pe, tokens);
-    const heads = multimask ? { from: 1, to: count } : { from: 0, to: 1 };
-    const masks = this.#masks(this.#weights(told, heads), this.#upscale(image, fine), {
-      quarter: fine?.quarter ?? null,
-      drawn,
-      side: imageEmbeddings.size(2),
-    });
+    const heads = headsOf(multimask, this.mask_tokens.weight.size(0));
+    const masks = this.#masks(
+      dotProductWeights(this.output_hypernetworks_mlps, told, heads),
+      this.#upscale(image, fine),
+      {
+        quarter: fine?.quarter ?? null,
+        drawn,
+        side: imageEmbeddings.size(2),
+      },
+    );
     const iou = this.iou_prediction_head.forward(told.select(1, 0)).slice(1, heads.from, heads.to); // [N, M]
     return { masks, iou };
-  }
-
-  /** Of every mask's dot product: [N, M, C / 8]. */
-  #weights(told: Tensor, heads: { from: number; to: number }): Tensor {
-    const weights = this.output_hypernetworks_mlps
-      .slice(heads.from, heads.to)
-      .map((mlp, i) => mlp.forward(told.select(1, 1 + heads.from + i)).unsqueeze(1)); // [N, 1, C / 8] each
-    return cat(weights, 1);
   }
 
   /** weights [N, M, C / 8], upscaled [N, L 16, C / 8], quarter [N or 1, L 16, c'], drawn [N, 1, 4 G, 4 G] -> [N, M, 4 G, 4 G] */
@@ -146,9 +140,9 @@ export class MaskDecoder extends nn.Module {
       unknown,
       nn.ConvTranspose2d,
     ];
-    const once = joined(double(this.#dropChannels(image), first), fine?.half, this.conv_s1); // [N, L 4, C / 4]
+    const once = joined(doublePlaces(this.#dropChannels(image), first), fine?.half, this.conv_s1); // [N, L 4, C / 4]
     const normal = nn.F.layerNorm(once, [once.size(-1)], norm.weight, norm.bias, NORM_EPS).gelu();
-    return joined(double(this.#dropChannels(normal), second), fine?.quarter, this.conv_s0).gelu();
+    return joined(doublePlaces(this.#dropChannels(normal), second), fine?.quarter, this.conv_s0).gelu();
   }
 
   /** x [N, places, channels] or [N, S, S, channels] without the channels that chance picks, the rest scaled up. */
@@ -172,14 +166,6 @@ export const refineInputs = (
   edgeChannels: config.highRes ? highResChannels(config).quarter : 0,
   drawn: config.boxMaps,
 });
-
-/** A transposed 2x2 convolution of stride 2 on places: [N, places, in] -> [N, places 4, out]. */
-function double(x: Tensor, conv: nn.ConvTranspose2d): Tensor {
-  const [inChannels, outChannels] = conv.weight.shape as [number, number];
-  const weight = conv.weight.permute([2, 3, 1, 0]).reshape([4 * outChannels, inChannels]); // rows: (row, column, out)
-  const y = rows(x, weight, conv.bias === null ? null : conv.bias.repeat([4])); // [N, places, 4 out]
-  return y.view([x.size(0), -1, outChannels]);
-}
 
 /** x [N, places, out] with the projection of finer features [N or 1, places, in] added; x itself where there are none. */
 function joined(x: Tensor, features: Tensor | undefined, conv: nn.Conv2d | null): Tensor {

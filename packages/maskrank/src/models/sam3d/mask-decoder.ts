@@ -3,8 +3,9 @@
 // only the finished masks are put into the volume's order. Not here: enlarging masks to the volume (sam3d.ts).
 // Shapes: N prompts, T prompt tokens, M masks, C channels, G grid side, L = G G G places.
 
-import { cat, nn, type Tensor } from '@maskrank/torch';
-import { Mlp, rows } from '../sam/layers.ts';
+import { nn, type Tensor } from '@maskrank/torch';
+import { dotProductWeights, doublePlaces, headsOf, joinTokens } from '../sam/decoder-parts.ts';
+import { Mlp } from '../sam/layers.ts';
 import { TwoWayTransformer } from '../sam/two-way-transformer.ts';
 import type { Sam3dConfig } from './config.ts';
 import { LayerNorm3d, NORM_EPS } from './layers.ts';
@@ -61,14 +62,12 @@ export class VolumeMaskDecoder extends nn.Module {
     multimask: boolean,
   ): VolumeDecoderOutput {
     const n = sparse.size(0);
-    const count = this.mask_tokens.weight.size(0);
-    const output = cat([this.iou_token.weight, this.mask_tokens.weight]); // [1 + M, C]
-    const tokens = cat([output.unsqueeze(0).expand([n, count + 1, output.size(1)]), sparse], 1);
+    const tokens = joinTokens(this.iou_token.weight, this.mask_tokens.weight, sparse);
     const places = embeddings.add(dense).flatten(2).transpose(1, 2); // [N, L, C]
     const pe = positions.flatten(2).transpose(1, 2); // [1, L, C]
     const { tokens: told, image } = this.transformer.forward(places, pe, tokens);
-    const heads = multimask ? { from: 1, to: count } : { from: 0, to: 1 };
-    const weights = this.#weights(told, heads); // [N, M, C / 8]
+    const heads = headsOf(multimask, this.mask_tokens.weight.size(0));
+    const weights = dotProductWeights(this.output_hypernetworks_mlps, told, heads); // [N, M, C / 8]
     const g = embeddings.size(2);
     const masks = weights
       .bmm(this.#upscale(image).transpose(1, 2)) // [N, M, L 64]
@@ -79,13 +78,6 @@ export class VolumeMaskDecoder extends nn.Module {
     return { masks, iou };
   }
 
-  #weights(told: Tensor, { from, to }: { from: number; to: number }): Tensor {
-    const weights = this.output_hypernetworks_mlps
-      .slice(from, to)
-      .map((mlp, i) => mlp.forward(told.select(1, 1 + from + i)).unsqueeze(1)); // [N, 1, C / 8] each
-    return cat(weights, 1);
-  }
-
   /** [N, L, C] -> [N, L 64, C / 8]; the 64 are (d, h, w) of the first doubling, then of the second. */
   #upscale(image: Tensor): Tensor {
     const [first, norm, , second] = this.output_upscaling.layers as unknown as readonly [
@@ -94,16 +86,8 @@ export class VolumeMaskDecoder extends nn.Module {
       unknown,
       nn.ConvTranspose3d,
     ];
-    const once = double(image, first); // [N, L 8, C / 4]
+    const once = doublePlaces(image, first); // [N, L 8, C / 4]
     const normal = nn.F.layerNorm(once, [once.size(-1)], norm.weight, norm.bias, NORM_EPS).gelu();
-    return double(normal, second).gelu();
+    return doublePlaces(normal, second).gelu();
   }
-}
-
-/** A transposed 2 x 2 x 2 convolution of stride 2 on places: [N, places, in] -> [N, places 8, out]. */
-function double(x: Tensor, conv: nn.ConvTranspose3d): Tensor {
-  const [inChannels, outChannels] = conv.weight.shape as [number, number];
-  const weight = conv.weight.permute([2, 3, 4, 1, 0]).reshape([8 * outChannels, inChannels]); // rows: (d, h, w, out)
-  const y = rows(x, weight, conv.bias === null ? null : conv.bias.repeat([8])); // [N, places, 8 out]
-  return y.view([x.size(0), -1, outChannels]);
 }
