@@ -45,7 +45,7 @@ const QUESTIONS = [
 ];
 
 /** Cells along a side. */
-const SIDE = cellsAlong(64);
+const SIDE = cellsAlong(config);
 
 function askedImage(seed: number, hasNoSides = true): AskedImage {
   const random = new Random(seed);

@@ -62,6 +62,14 @@ export type MedvintConfig = {
   readonly stopIds: readonly number[];
 };
 
+/** Px of the image that a place of the vision features stands for, in each direction. */
+const PLACE_PX = 16;
+
+/** Places along a side of the vision features. */
+export function featureSide({ vision }: Pick<MedvintConfig, 'vision'>): number {
+  return vision.imageSize / PLACE_PX;
+}
+
 /** Channels of the vision features, of the queries and of the decoder. */
 export function featureDim({ vision }: Pick<MedvintConfig, 'vision'>): number {
   return 16 * vision.width;
@@ -163,8 +171,8 @@ export function checkMedvintConfig(config: MedvintConfig): void {
     `vision.blocks [${v.blocks}] are not all positive whole numbers`,
   );
   need(
-    Number.isInteger(v.imageSize / 16) && v.imageSize > 0,
-    `vision.imageSize ${v.imageSize} is not a multiple of 16`,
+    Number.isInteger(featureSide(config)) && v.imageSize > 0,
+    `vision.imageSize ${v.imageSize} is not a multiple of ${PLACE_PX}`,
   );
   need(
     d.positions === 'none' || featureDim(config) % 4 === 0,

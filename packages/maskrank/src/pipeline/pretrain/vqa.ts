@@ -157,7 +157,8 @@ async function loadImages(
 ): Promise<SourcedImage[]> {
   const settings = config.vqaPretraining;
   const { model, validationCases } = settings;
-  const { imageSize } = medvintConfig(model).vision;
+  const network = medvintConfig(model);
+  const { imageSize } = network.vision;
   const usesMasks = side === 'training' && learnsPlaces(settings);
   const wanted = sources.flatMap(({ opened, splits }, source) => {
     const questions = readQuestions(opened.dir);
@@ -187,7 +188,7 @@ async function loadImages(
       ...rest,
       ...(usesMasks && {
         placed: {
-          maps: await loadClassMaps(opened, item.id, cellsAlong(imageSize)),
+          maps: await loadClassMaps(opened, item.id, cellsAlong(network)),
           first: classesOf(sources.slice(0, source)),
         },
       }),

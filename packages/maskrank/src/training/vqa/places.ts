@@ -5,18 +5,15 @@
 // Shapes: B images, C channels of the map, Q soft tokens of D channels, K classes of all datasets together, h h places, s = 4.
 
 import { fromTypedArray, nn, type Tensor } from '@maskrank/torch';
-import { featureDim, type MedvintConfig } from '../../models/medvint/index.ts';
+import { featureDim, featureSide, type MedvintConfig } from '../../models/medvint/index.ts';
 import { diceCrossEntropy } from '../baselines/loss.ts';
 import type { ClassMaps } from '../class-maps.ts';
 
 /** Cells of a place in each direction. */
 const CELLS = 4;
 
-/** Places of the vision part's map stand for so many px in each direction. */
-const PLACE_PX = 16;
-
-/** Cells along a side of an image of so many px. */
-export const cellsAlong = (imageSize: number): number => (CELLS * imageSize) / PLACE_PX;
+/** Cells along a side of the network's image. */
+export const cellsAlong = (config: Pick<MedvintConfig, 'vision'>): number => CELLS * featureSide(config);
 
 /** Beside Dice: most cells hold nothing of most classes, and their mean is small. */
 const CROSS_ENTROPY_WEIGHT = 10;
@@ -51,7 +48,7 @@ export class PlacesHead extends nn.Module {
   /** For a network of that configuration. */
   constructor({ vision, decoder, llama }: MedvintConfig, classes: number) {
     super();
-    const places = vision.imageSize / PLACE_PX;
+    const places = featureSide({ vision });
     this.classes = classes;
     this.cells = new nn.Conv2d(featureDim({ vision }), classes * CELLS * CELLS, 1);
     this.covered = new nn.Linear(decoder.queries * llama.dim, classes * places * places);

@@ -5,21 +5,18 @@
 // Shapes: Q queries, C channels, h w places of the vision part's map.
 
 import { fromTypedArray, type Generator, noGrad, randn, tidy } from '@maskrank/torch';
-import { featureDim, type Medvint } from '../../models/medvint/index.ts';
+import { featureDim, featureSide, type Medvint } from '../../models/medvint/index.ts';
 import { sinePositions } from '../../models/medvint/positions.ts';
 
 /** Length of a query beside what it sees, and of the turned sines by which queries and keys meet: a place and its neighbours. */
 const QUERY_LENGTH = 0.7;
 const SHARPNESS = 1.2;
 
-/** Places so many px apart. */
-const PLACE_PX = 16;
-
 /** Queries begin on a grid of places, and queries and keys are turned alike; only where the network knows places. */
 export function startAtPlaces(network: Medvint, generator: Generator): void {
   const { config, query_embed, decoder, place } = network;
   if (config.decoder.positions !== 'sine') return;
-  const [dim, side] = [featureDim(config), config.vision.imageSize / PLACE_PX];
+  const [dim, side] = [featureDim(config), featureSide(config)];
   noGrad(() =>
     tidy(() => {
       const sines = sinePositions(side, side, dim, place).flatten(1).t(); // [h w, C]
