@@ -8,19 +8,11 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { values } from '../lib/arguments.mjs';
 
 const AIMS = { retrieval: 0.9, hits: 0.6 };
 /** Box IoU above which a box meets its class. */
 const HIT = 0.3;
-
-/** Values after a flag, up to the next one. */
-function values(args, flag) {
-  const at = args.indexOf(flag);
-  if (at < 0) return [];
-  const rest = args.slice(at + 1);
-  const end = rest.findIndex((arg) => arg.startsWith('--'));
-  return end < 0 ? rest : rest.slice(0, end);
-}
 
 const load = async (root) => {
   const of = (path) => import(join(root, 'packages/maskrank/dist', path));

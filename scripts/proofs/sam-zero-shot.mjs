@@ -5,6 +5,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { values } from '../lib/arguments.mjs';
 
 const WAYS = [
   ['trueBox', 'true box'],
@@ -13,15 +14,6 @@ const WAYS = [
   ['filledBox', 'filled box'],
   ['ellipse', 'ellipse'],
 ];
-
-/** Values after a flag, up to the next one. */
-function values(args, flag) {
-  const at = args.indexOf(flag);
-  if (at < 0) return [];
-  const rest = args.slice(at + 1);
-  const end = rest.findIndex((arg) => arg.startsWith('--'));
-  return end < 0 ? rest : rest.slice(0, end);
-}
 
 export const proof = {
   about: 'a promptable network on datasets it never saw: boxes and a click beside what the box alone tells',
