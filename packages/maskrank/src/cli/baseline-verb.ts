@@ -11,6 +11,9 @@ export const BASELINE_ARGS = {
 } as const;
 export const BASELINE_OPTIONS = { restart: { describe: 'discard what was trained and begin anew' } } as const;
 
+/** Sections of the configuration that shape baselines on a SAM, beside their own. */
+export const PROMPTABLE_SECTIONS = ['data', 'model', 'prompts', 'training', 'evaluation'] as const;
+
 type BaselineContext = VerbContext<typeof BASELINE_ARGS, typeof BASELINE_OPTIONS, RunFolder>;
 
 /** @param name in the line that says what was done */
@@ -25,9 +28,11 @@ export async function runBaseline(
     baselineJob(job, method, context.args.dataset, { restart: context.options.restart }),
   );
   const words =
-    result.steps === 0
-      ? 'was trained already'
-      : `${result.steps} steps on ${result.cases} labelled cases, the weights after step ${result.bestStep}`;
+    method.needsMasks === false
+      ? 'nothing to train'
+      : result.steps === 0
+        ? 'was trained already'
+        : `${result.steps} steps on ${result.cases} labelled cases, the weights after step ${result.bestStep}`;
   context.out(
     `${name}: ${words}; ${(result.parameters / 1e6).toFixed(1)} M parameters\nwrote ${result.checkpoint}`,
   );

@@ -3,6 +3,8 @@
 import type { Verb } from './verb.ts';
 import { align } from './verbs/align.ts';
 import { baselineNnunet } from './verbs/baseline-nnunet.ts';
+import { baselineSam } from './verbs/baseline-sam.ts';
+import { baselineSamMed2d } from './verbs/baseline-sam-med2d.ts';
 import { baselineSamMed3d } from './verbs/baseline-sam-med3d.ts';
 import { baselineUnet } from './verbs/baseline-unet.ts';
 import { datasetImport } from './verbs/dataset-import.ts';
@@ -48,6 +50,8 @@ export const registry: readonly Verb[] = [
   align,
   baselineUnet,
   baselineNnunet,
+  baselineSam,
+  baselineSamMed2d,
   baselineSamMed3d,
   evaluate,
   report,

@@ -97,10 +97,17 @@ const isPromptOrDecoder = (name: string): boolean => /^(prompt_encoder|mask_deco
  * - `all`: every parameter
  * - `adapters`: the encoder's adapters, prompt encoder and mask decoder (how SAM-Med2D was trained)
  * - `lora`: the low-rank updates, prompt encoder and mask decoder
+ * - `lora-and-adapters`: the same with the encoder's adapters
  * - `prompts-and-decoder`: prompt encoder and mask decoder
  * - `decoder`: the mask decoder alone (stage 2)
  */
-export type TrainableScope = 'all' | 'adapters' | 'lora' | 'prompts-and-decoder' | 'decoder';
+export type TrainableScope =
+  | 'all'
+  | 'adapters'
+  | 'lora'
+  | 'lora-and-adapters'
+  | 'prompts-and-decoder'
+  | 'decoder';
 
 type Scope = {
   readonly trains: (name: string) => boolean;
@@ -108,19 +115,25 @@ type Scope = {
   readonly needs?: { readonly part: string; readonly advice: string };
 };
 
+const LORA = { part: '.lora.', advice: 'give the low-rank updates a rank (4 is usual)' } as const;
+
 const SCOPES: Readonly<Record<TrainableScope, Scope>> = {
   all: { trains: () => true },
   adapters: {
     trains: (name) => name.includes('.Adapter.') || isPromptOrDecoder(name),
     needs: { part: '.Adapter.', advice: 'choose an architecture with adapters or switch them on' },
   },
-  lora: {
-    trains: (name) => name.includes('.lora.') || isPromptOrDecoder(name),
-    needs: { part: '.lora.', advice: 'give the low-rank updates a rank (4 is usual)' },
+  lora: { trains: (name) => name.includes('.lora.') || isPromptOrDecoder(name), needs: LORA },
+  'lora-and-adapters': {
+    trains: (name) => /\.(lora|Adapter)\./.test(name) || isPromptOrDecoder(name),
+    needs: LORA,
   },
   'prompts-and-decoder': { trains: isPromptOrDecoder },
   decoder: { trains: (name) => name.startsWith('mask_decoder.') },
 };
+
+/** Whether a scope trains the parameter of that name. */
+export const isTrained = (scope: TrainableScope, name: string): boolean => SCOPES[scope].trains(name);
 
 /** Lets gradients reach the parameters of `scope` and no others; returns them by name, in tree order. */
 export function selectTrainable(sam: Sam, scope: TrainableScope): (readonly [string, nn.Parameter])[] {

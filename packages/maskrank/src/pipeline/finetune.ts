@@ -94,7 +94,7 @@ export async function finetuneJob(
   const { steps, bestValidation } = await finetune({
     ...stage1Options(context, workspace, sam, data),
     trainable,
-    ...(await validation(context, workspace, sam)),
+    ...(await stage1Validation(context, workspace, sam)),
     loop: {
       label: 'stage 1',
       statePath,
@@ -230,7 +230,7 @@ export function augmentOptions(a: Config['training']['augmentation']): AugmentOp
 }
 
 /** Mean Dice of the validation cases on the canvas, prompted as in training; empty where early stopping is off. */
-async function validation(
+export async function stage1Validation(
   context: JobContext,
   workspace: Workspace,
   sam: Sam,

@@ -5,7 +5,7 @@ import { DataError } from '@maskrank/torch/errors';
 import { readSafetensors, writeSafetensors } from '@maskrank/torch/io';
 import { fileHash } from '../datasets/hash.ts';
 import { halved } from '../models/half.ts';
-import { loadSam } from '../models/sam/checkpoint.ts';
+import { type LoadSamOptions, loadSam } from '../models/sam/checkpoint.ts';
 import { createSam, Sam, type SamConfig } from '../models/sam/index.ts';
 import { overlapWarnings, resolveWeights } from '../models/weights/index.ts';
 import type { PromptLayout } from '../prompting/collate.ts';
@@ -82,6 +82,7 @@ export async function startingModel(
   { architecture, dataset, device }: Workspace,
   config: Config,
   warn: (text: string) => void,
+  parts: Pick<LoadSamOptions, 'heads' | 'text'> = {},
 ): Promise<Sam> {
   const seed = new Random(`${config.seed}/weights`).int(0, 0x7fffffff);
   const { weights } = config.model;
@@ -90,6 +91,7 @@ export async function startingModel(
     weights === null
       ? createSam(architecture, Generator.seeded(seed))
       : await loadSam(await resolveWeights(weights), {
+          ...parts,
           config: architecture,
           generator: Generator.seeded(seed),
           warn,

@@ -29,9 +29,20 @@ export type Stage1Options = {
   readonly loop: Pick<
     LoopOptions,
     'label' | 'statePath' | 'header' | 'rerun' | 'metrics' | 'signal' | 'onProgress'
-  >;
+  > &
+    Partial<Pick<LoopOptions, 'stage'>>;
+  /** What a step does with a batch. Default: `updateOn`. */
+  readonly update?: typeof updateOn;
   /** Name of the random streams; controls that continue stage 1 use another. */
   readonly stream?: string;
+};
+
+export type Stage1Result = {
+  readonly steps: number;
+  /** Mean Dice on the validation cases; null where it was not measured. */
+  readonly bestValidation: number | null;
+  /** Steps after which the kept weights were reached. */
+  readonly bestStep: number;
 };
 
 /** Optimiser steps of a stage 1. */
@@ -63,10 +74,8 @@ export function stage1Schedule(config: Config['training'], cases: number): optim
 }
 
 /** Runs stage 1 to its end; returns the steps done. The model then holds the result (averaged or best weights if asked for). */
-export async function finetune(
-  options: Stage1Options,
-): Promise<{ steps: number; bestValidation: number | null }> {
-  const { sam, config, cases, seed, stream = 'stage1' } = options;
+export async function finetune(options: Stage1Options): Promise<Stage1Result> {
+  const { sam, config, cases, seed, stream = 'stage1', update: learn = updateOn } = options;
   const trained = new Map<string, Tensor>(options.trainable);
   const optimizer = new optim.AdamW(options.trainable, {
     learningRate: config.learningRate,
@@ -122,7 +131,7 @@ export async function finetune(
     sam.train();
     sam.mask_decoder.dropoutP = options.decoderDropout;
     const { losses, ms } = tidy(() =>
-      updateOn(toTensors(batch, options.batch.layout, options.device), update, random),
+      learn(toTensors(batch, options.batch.layout, options.device), update, random),
     );
     sam.mask_decoder.dropoutP = 0;
     if (average) averageInto(average, trained, config.ema);
@@ -135,8 +144,8 @@ export async function finetune(
   try {
     const steps = await runLoop(
       {
-        ...options.loop,
         stage: 'stage1',
+        ...options.loop,
         totalSteps: stage1Steps(config, cases.length),
         state: {
           parameters: trained,
@@ -156,9 +165,10 @@ export async function finetune(
       },
       takeStep,
     );
-    if (best && record.bestValidation !== null) copyInto(trained, best);
+    const { bestValidation, bestEpoch } = record;
+    if (best && bestValidation !== null) copyInto(trained, best);
     else if (average) copyInto(trained, average);
-    return { steps, bestValidation: record.bestValidation };
+    return { steps, bestValidation, bestStep: bestValidation === null ? steps : bestEpoch * perEpoch };
   } finally {
     optimizer.disposeState();
     for (const tensors of [average, best]) for (const tensor of tensors?.values() ?? []) tensor.dispose();

@@ -9,6 +9,9 @@ const { F } = nn;
 /** Mask tokens, hypernetworks and IoU head: what SAM-Med2D does not take over from a plain SAM file. */
 export const MASK_HEADS = /(^|\.)(mask_tokens|output_hypernetworks_mlps|iou_prediction_head)\./;
 
+/** What reads text features. */
+export const TEXT_BRANCH = /^prompt_encoder\.text_proj\./;
+
 const GLOBAL_TABLE = /^image_encoder\.blocks\.(\d+)\.attn\.rel_pos_[hw]$/;
 
 export type AdaptOptions = {
@@ -16,6 +19,8 @@ export type AdaptOptions = {
   readonly globalBlocks: readonly number[];
   /** `fresh`: drop the mask heads, as SAM-Med2D does when it loads a plain SAM file. Default `load`. */
   readonly heads?: 'load' | 'fresh';
+  /** `fresh`: drop the text branch, of a network that is to be told something else by it. Default `load`. */
+  readonly text?: 'load' | 'fresh';
 };
 
 export type AdaptedState = {
@@ -60,13 +65,13 @@ const canResize = (from: readonly number[], to: readonly number[]): boolean =>
 export function adaptState(
   state: ReadonlyMap<string, TensorData>,
   shapes: ReadonlyMap<string, { readonly shape: readonly number[] }>,
-  { globalBlocks, heads = 'load' }: AdaptOptions,
+  { globalBlocks, heads = 'load', text = 'load' }: AdaptOptions,
 ): AdaptedState {
   const tensors = new Map<string, TensorData>();
   const resized: AdaptedState['resized'][number][] = [];
   const dropped: string[] = [];
   for (const [key, data] of state) {
-    if (heads === 'fresh' && MASK_HEADS.test(key)) {
+    if ((heads === 'fresh' && MASK_HEADS.test(key)) || (text === 'fresh' && TEXT_BRANCH.test(key))) {
       dropped.push(key);
       continue;
     }

@@ -6,7 +6,7 @@
 import { type Generator, nn } from '@maskrank/torch';
 import type { TensorData } from '@maskrank/torch/io';
 import { readWeightFile } from '../weight-file.ts';
-import { type AdaptedState, adaptState, MASK_HEADS } from './adapt-state.ts';
+import { type AdaptedState, adaptState, MASK_HEADS, TEXT_BRANCH } from './adapt-state.ts';
 import type { SamConfig } from './config.ts';
 import { describeSam, inferSamConfig } from './infer-config.ts';
 import { Sam } from './sam.ts';
@@ -18,6 +18,8 @@ export type LoadSamOptions = {
   readonly generator: Generator;
   /** `fresh`: don't take over mask tokens, hypernetworks and IoU head. Default `load`. */
   readonly heads?: 'load' | 'fresh';
+  /** `fresh`: don't take over the text branch; it starts as nothing. Default `load`. */
+  readonly text?: 'load' | 'fresh';
   /** Told, in sentences, what was resized, drawn anew or left unused. */
   readonly warn?: (text: string) => void;
 };
@@ -40,7 +42,7 @@ export type LoadSamReport = {
 type OptionalPart = { readonly keys: RegExp; readonly name: string };
 
 const OPTIONAL: Readonly<Record<'text' | 'adapters' | 'lora', OptionalPart>> = {
-  text: { keys: /^prompt_encoder\.text_proj\./, name: 'the text branch' },
+  text: { keys: TEXT_BRANCH, name: 'the text branch' },
   adapters: { keys: /^image_encoder\.blocks\.\d+\.Adapter\./, name: 'the adapters' },
   lora: { keys: /^image_encoder\.blocks\.\d+\.attn\.lora\./, name: 'the low-rank updates' },
 };
@@ -70,14 +72,14 @@ export async function loadSamCheckpoint(
 /** As `loadSamCheckpoint`, from tensors in memory. `source` opens messages. */
 export function samFromState(
   tensors: ReadonlyMap<string, TensorData>,
-  { config, generator, heads = 'load', source }: LoadSamOptions & { readonly source: string },
+  { config, generator, heads = 'load', text = 'load', source }: LoadSamOptions & { readonly source: string },
 ): { readonly sam: Sam; readonly report: LoadSamReport } {
   const found = inferSamConfig(tensors, source);
   const sam = new Sam(config ?? found);
   try {
     const shapes = sam.stateDict();
     const { globalBlocks } = sam.config.encoder;
-    const { tensors: state, resized, dropped } = adaptState(tensors, shapes, { globalBlocks, heads });
+    const { tensors: state, resized, dropped } = adaptState(tensors, shapes, { globalBlocks, heads, text });
     const rules = Object.values(OPTIONAL).map((part) => part.keys);
     const isLacking = [...shapes.keys()].some((key) => !state.has(key) && !OPTIONAL.text.keys.test(key));
     if (isLacking) nn.initialise(sam, generator);

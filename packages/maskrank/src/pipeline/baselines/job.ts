@@ -40,6 +40,7 @@ export async function baselineJob(
   { restart = false }: { readonly restart?: boolean } = {},
 ): Promise<BaselineResult> {
   const workspace = await openWorkspace(context, datasetDir);
+  await method.check?.(context.config, workspace.dataset.dataset);
   const trained = await trainBaseline(context, workspace, method, restart);
   const { row, results, volumes } = await measureBaseline(context, workspace, method);
   const others = await keptRows(context, workspace, row.key);
@@ -63,17 +64,17 @@ async function trainBaseline(
   const name = `baseline ${method.name}` as const;
   const stage = await run.enterStage(name, config, {
     sections: baselineSections(method),
-    madeFrom: baselineInputs(workspace),
+    madeFrom: await baselineInputs(context, workspace, method),
     restart,
   });
   if (restart) removeStates(checkpoints, method);
-  const relation = await relationOf(context, workspace);
+  const relation = method.relation ?? (await relationOf(context, workspace));
   const setting = settingOf(context, workspace, relation);
   const network: nn.Module = await method.prepare(setting);
   const checkpoint = baselinePath(checkpoints, method);
   const known = {
     checkpoint,
-    cases: splitIds(workspace, config, 'labelled').length,
+    cases: method.needsMasks === false ? 0 : splitIds(workspace, config, 'labelled').length,
     relation,
     parameters: [...network.parameters()].reduce((sum, { numel }) => sum + numel, 0),
   };
@@ -92,7 +93,7 @@ async function trainBaseline(
       signal,
       onProgress: (done, total, note) => context.onProgress(`train ${method.title}`, done, total, note),
     });
-    await saveBaseline(checkpoint, method, network, relation, stage.header);
+    await saveBaseline(checkpoint, method, network, setting, stage.header);
     await run.finishStage(name);
     context.note(
       { baseline: method.name, ...result, relation },

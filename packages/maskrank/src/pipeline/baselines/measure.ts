@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromTypedArray, nn, noGrad, type Tensor, tidy } from '@maskrank/torch';
+import { fromTypedArray, nn, noGrad, type Tensor, tidy, toTensorData } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
 import { readSafetensors, writeSafetensors } from '@maskrank/torch/io';
 import type { LabelledCase } from '../../datasets/cases.ts';
@@ -40,22 +40,29 @@ export const baselineSections = ({ sections }: Pick<AnyBaseline, 'sections'>): H
   ...sections,
 ];
 
-/** What a baseline is made from. The canvas is the model's, of which nothing else matters here. */
-export const baselineInputs = (workspace: Workspace): Readonly<Record<string, string>> => ({
+/** What a baseline is made from. The canvas is the model's, of which nothing else matters to most. */
+export const baselineInputs = async (
+  context: JobContext,
+  workspace: Workspace,
+  method: AnyBaseline,
+): Promise<Readonly<Record<string, string>>> => ({
   dataset: workspace.dataset.hash,
   splits: splitsHash(workspace),
   canvas: `${workspace.canvas.imageSize} px, ${workspace.canvas.rule}`,
+  ...(await method.madeFrom?.(context, workspace)),
 });
 
-/** Saves weights and what they mean; returns the file's hash. */
+/** Saves what training changed and what it means; returns the file's hash. */
 export async function saveBaseline(
   path: string,
   method: AnyBaseline,
   network: nn.Module,
-  relation: ClassRelation,
+  { config, relation }: Pick<BaselineSetting, 'config' | 'relation'>,
   header: ArtefactHeader,
 ): Promise<string> {
-  await writeSafetensors(path, nn.saveStateDict(network), {
+  const { learns = () => true } = method;
+  const learned = [...network.stateDict()].filter(([name]) => learns(name, config));
+  await writeSafetensors(path, new Map(learned.map(([name, tensor]) => [name, toTensorData(tensor)])), {
     ...headerToMetadata(header),
     format: 'maskrank-baseline',
     method: method.name,
@@ -86,13 +93,15 @@ export async function measureBaseline(
   refuseStale(path, headerFromMetadata(metadata), {
     schemaVersion: 1,
     configHash: configHash(config, baselineSections(method)),
-    madeFrom: baselineInputs(workspace),
+    madeFrom: await baselineInputs(context, workspace, method),
     rerun,
   });
   const setting = settingOf(context, workspace, metadata.relation as ClassRelation);
   const network: nn.Module = await method.prepare(setting);
   try {
-    nn.loadStateDict(network, tensors, { source: path });
+    const { learns = () => true } = method;
+    const prepared = [...network.stateDict().keys()].filter((name) => !learns(name, config));
+    nn.loadStateDict(network, tensors, { source: path, allowMissing: prepared });
     network.to(workspace.device as 'cuda');
     network.eval();
     const { split, threshold } = config.evaluation;

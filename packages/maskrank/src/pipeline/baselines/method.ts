@@ -4,6 +4,7 @@
 
 import { fromTypedArray, type nn, noGrad, type Tensor, tidy } from '@maskrank/torch';
 import type { LabelledCase } from '../../datasets/cases.ts';
+import type { Dataset } from '../../datasets/schema.ts';
 import type { CaseResult } from '../../evaluation/schema.ts';
 import type { Mask } from '../../imaging/types.ts';
 import type { Config } from '../../run/config.ts';
@@ -28,8 +29,27 @@ export type BaselineMethod<N extends nn.Module = nn.Layer> = {
   readonly title: string;
   /** What of the configuration shapes it, beside classes, canvas and augmentation, which all share. */
   readonly sections: HashedSections;
+  /** What only its masks depend on, not its weights: where the prompts of measured cases come from. */
+  readonly asksWith?: HashedSections;
+  /** Of a method that answers for each class by itself; else configuration and masks decide. */
+  readonly relation?: ClassRelation;
+  /** It learns from no mask. */
+  readonly needsMasks?: false;
+  /** Whether it takes what `maskrank prompt` makes. */
+  readonly takesPrompts?: (config: Config) => boolean;
+  /** Optimiser steps on so many labelled cases, for estimates. */
+  readonly steps?: (config: Config, cases: number) => number;
+  /** Throws UsageError or DataError, with a remedy, where it cannot be done with this configuration and data set. */
+  readonly check?: (config: Config, dataset: Dataset) => void | Promise<void>;
+  /** Hashes of what else it is made from, by name: weights, stored prompts. */
+  readonly madeFrom?: (
+    context: JobContext,
+    workspace: Workspace,
+  ) => Promise<Readonly<Record<string, string>>>;
   /** The untrained network, of the same shape each time: also what a checkpoint is loaded into. */
   readonly prepare: (setting: BaselineSetting) => N | Promise<N>;
+  /** Names of the tensors that training changes, and a checkpoint holds; the others are as prepared. Default: all. */
+  readonly learns?: (name: string, config: Config) => boolean;
   /** Trains it in place; goes on from `loop.statePath` where that stands. */
   readonly train: (network: N, setting: BaselineSetting, loop: BaselineLoop) => Promise<TrainingResult>;
   /**
@@ -60,6 +80,8 @@ export type CaseMask = {
 /** What a method may use. */
 export type BaselineSetting = {
   readonly config: Config;
+  /** The job's: the run's folder with its prompts, where to warn. */
+  readonly context: JobContext;
   /** Dataset, splits, canvas, device. */
   readonly workspace: Workspace;
   /** C class ids, in the order of the scores. */
@@ -78,13 +100,15 @@ export type BaselineSetting = {
 };
 
 export function settingOf(
-  { config, signal }: Pick<JobContext, 'config' | 'signal'>,
+  context: JobContext,
   workspace: Workspace,
   relation: ClassRelation,
 ): BaselineSetting {
+  const { config, signal } = context;
   const classIds = workspace.classes.map(({ id }) => id);
   return {
     config,
+    context,
     workspace,
     classIds,
     relation,

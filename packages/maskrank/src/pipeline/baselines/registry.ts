@@ -2,6 +2,7 @@
 
 import type { BaselineMethod } from './method.ts';
 import { nnunet } from './nnunet.ts';
+import { sam, samMed2d } from './sam.ts';
 import { samMed3d } from './sam-med3d.ts';
 import { unet } from './unet.ts';
 
@@ -9,4 +10,4 @@ import { unet } from './unet.ts';
 // biome-ignore lint/suspicious/noExplicitAny: a method's own functions agree on the network
 export type AnyBaseline = BaselineMethod<any>;
 
-export const BASELINES: readonly AnyBaseline[] = [unet, nnunet, samMed3d];
+export const BASELINES: readonly AnyBaseline[] = [unet, nnunet, sam, samMed2d, samMed3d];

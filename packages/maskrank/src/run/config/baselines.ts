@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { nnunet } from './nnunet.ts';
+import { medclipSam, sam, samMed2d, selfPrompt } from './promptable-baselines.ts';
 import { count, countFrom1, rate, weight } from './ranges.ts';
 import { samMed3d } from './sam-med3d.ts';
 
@@ -63,6 +64,10 @@ export const baselines = z
       .prefault({})
       .describe('A 2-D U-Net from random weights'),
     nnunet,
+    sam,
+    samMed2d,
     samMed3d,
+    selfPrompt,
+    medclipSam,
   })
   .describe('Baselines: other methods at the same labels');

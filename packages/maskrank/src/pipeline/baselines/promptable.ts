@@ -1,0 +1,205 @@
+// What baselines on a SAM share: the run's configuration with a network, prompts and steps of their own, from which all of stage 1
+// follows (canvas, prompts, batches, loop); and masks of measured cases by prompts. Not here: the methods (sam.ts, self-prompt.ts,
+// medclip-sam.ts).
+
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { Generator } from '@maskrank/torch';
+import { UsageError } from '@maskrank/torch/errors';
+import type { LabelledCase } from '../../datasets/cases.ts';
+import type { Mask } from '../../imaging/types.ts';
+import { attachLora } from '../../models/lora.ts';
+import { isSamConfigName, type LoadSamOptions, type Sam } from '../../models/sam/index.ts';
+import { inspectWeights } from '../../models/weights/families.ts';
+import { resolveWeights } from '../../models/weights/index.ts';
+import type { Prompt } from '../../prompting/prompt.ts';
+import { promptKey, readPrompts } from '../../prompting/prompt-store.ts';
+import type { Config } from '../../run/config.ts';
+import { canonicalJson, type HashedSections } from '../../run/resolve.ts';
+import { stage1Steps } from '../../training/stage1.ts';
+import { type Unit, unitKey } from '../../training/units.ts';
+import { embedCases } from '../embed.ts';
+import { startingModel, weightsHash } from '../model.ts';
+import { predictUnits } from '../predict-units.ts';
+import { ensurePrompts, isOracle, makePrompts } from '../prompts.ts';
+import { allUnits, byId, promptedUnits } from '../units.ts';
+import { type JobContext, openWorkspace, promptSource, splitIds, type Workspace } from '../workspace.ts';
+import type { BaselineSetting, CaseMask } from './method.ts';
+
+/** What shapes a tuning on prompts from masks or from the store, beside the method's own keys. */
+export const TUNED_WITH: HashedSections = [
+  'model',
+  'training',
+  'prompts.labelled',
+  'prompts.use',
+  'prompts.maxBoxes',
+  'prompts.points',
+  'prompts.negativePoints',
+  'prompts.jitter',
+];
+
+/** Keys of a method that stand over the run's; what is left out, none or `run` is the run's. */
+export type OwnKeys = {
+  readonly weights: string | null;
+  readonly steps?: number | null;
+  readonly epochs?: number | null;
+  readonly batchSize?: number | null;
+  readonly learningRate?: number | null;
+  readonly prompts?: Config['baselines']['sam']['prompts'];
+};
+
+/** The job as the method sees it: its own configuration, and the canvas of its network. */
+export type Promptable = { readonly context: JobContext; readonly workspace: Workspace };
+
+/** The run's configuration with the method's keys over it: what stage 1 would be given to be the method. */
+export function configOf(config: Config, own: OwnKeys): Config {
+  const { training, prompts } = config;
+  const { labelled = 'run', test = 'run', use = null } = own.prompts ?? {};
+  return {
+    ...config,
+    model: { ...config.model, weights: own.weights ?? config.model.weights },
+    training: {
+      ...training,
+      steps: own.steps ?? (own.epochs == null ? training.steps : null),
+      epochs: own.epochs ?? training.epochs,
+      batchSize: own.batchSize ?? training.batchSize,
+      learningRate: own.learningRate ?? training.learningRate,
+    },
+    prompts: {
+      ...prompts,
+      labelled: labelled === 'run' ? prompts.labelled : labelled,
+      test: test === 'run' ? prompts.test : test,
+      use: use ?? prompts.use.filter((kind) => kind === 'box' || kind === 'point'),
+    },
+  };
+}
+
+/** Opens the run's data for the method's network. `changes` of the network hold whatever the weights are. */
+export async function promptable(
+  { context }: Pick<BaselineSetting, 'context'>,
+  own: OwnKeys,
+  changes: Partial<Pick<Config['model'], 'adapters' | 'textDim'>> = {},
+): Promise<Promptable> {
+  const config = configOf(context.config, own);
+  const network =
+    own.weights === null ? {} : { name: await networkIn(own.weights), adapters: null, textDim: null };
+  const model = { ...config.model, ...network, lora: { rank: 0 }, ...changes };
+  const inner = { ...context, config: { ...config, model } };
+  return { context: inner, workspace: await openWorkspace(inner) };
+}
+
+/** Name of the network that a file of weights holds. */
+async function networkIn(weights: string): Promise<string> {
+  const { family, architecture, network } = await inspectWeights(await resolveWeights(weights));
+  if (family === 'sam' && isSamConfigName(architecture)) return architecture;
+  throw new UsageError(
+    `${weights}: holds ${network}, which is no SAM or SAM-Med2D that is known by name; see maskrank weights list.`,
+  );
+}
+
+/** Throws where a method has no weights, or they are not on this machine. `section` holds its keys. */
+export async function checkWeights({ baselines, model }: Config, section: PromptableSection): Promise<void> {
+  const weights = baselines[section].weights ?? model.weights;
+  if (weights === null)
+    throw new UsageError(
+      `baselines.${section} starts from a trained SAM, but there are no weights (baselines.${section}.weights and model.weights are none); name some: maskrank weights list`,
+    );
+  await resolveWeights(weights);
+}
+
+export type PromptableSection = 'sam' | 'samMed2d' | 'selfPrompt' | 'medclipSam';
+
+/** Hashes of the starting weights, and of stored prompts that training takes. */
+export async function madeFrom(
+  { run, config }: JobContext,
+  workspace: Workspace,
+  own: OwnKeys,
+): Promise<Readonly<Record<string, string>>> {
+  const inner = configOf(config, own);
+  const weights = await weightsHash(inner.model.weights as string);
+  const source = promptSource(inner, 'labelled');
+  if (own.prompts === undefined || (source !== 'saliency' && source !== 'file')) return { weights };
+  const { prompts: path } = run.paths;
+  const lines = existsSync(path) ? readPrompts(path) : new Map();
+  const taken = allUnits(workspace, splitIds(workspace, inner, 'labelled')).map(({ caseId, classId }) => {
+    const line = lines.get(promptKey({ case: caseId, class: classId }));
+    return [caseId, classId, line?.boxes ?? null, line?.points ?? null];
+  });
+  return { weights, prompts: createHash('sha256').update(canonicalJson(taken)).digest('hex') };
+}
+
+/** The network with its starting weights and fresh low-rank updates, which change nothing yet. */
+export async function withLora(
+  { context, workspace }: Promptable,
+  { random }: Pick<BaselineSetting, 'random'>,
+  { rank }: { readonly rank: number },
+  parts: Pick<LoadSamOptions, 'text'> = {},
+): Promise<Sam> {
+  const sam = await startingModel(workspace, context.config, context.warn, parts);
+  attachLora(sam, { rank, generator: Generator.seeded(random('low-rank updates').int(0, 0x7fffffff)) });
+  return sam;
+}
+
+/** Optimiser steps on so many labelled cases. */
+export const tuningSteps = ({ training }: Config, cases: number): number => stage1Steps(training, cases);
+
+/** Whether some prompts are those of `maskrank prompt`. */
+export const takesPrompts = ({ prompts: { use, labelled, test } }: Config): boolean =>
+  use.length > 0 && [labelled, test].includes('saliency');
+
+/** Prompts of measured cases as stages get them. The run's store is for prompts of the run's kinds. */
+export async function testPrompts(
+  sam: Sam,
+  cases: readonly LabelledCase[],
+  { context, workspace }: Promptable,
+  { prompts: { use: runKinds } }: Config,
+): Promise<ReadonlyMap<string, Prompt>> {
+  const { config, run, signal } = context;
+  const source = promptSource(config, 'test');
+  const ids = cases.map(({ id }) => id);
+  const units = allUnits(workspace, ids);
+  const inputs = { workspace, config, labelled: byId(cases) };
+  if (source === 'self') {
+    const embeddings = await embedCases(cases, config.evaluation.split, sam, workspace, context);
+    return makePrompts(units, source, { ...inputs, self: { sam, embeddings } }, signal);
+  }
+  const isOwnKind = config.prompts.use.some((kind) => !runKinds.includes(kind));
+  if (source === 'none' || (source === 'oracle-box' && isOwnKind))
+    return makePrompts(units, source, inputs, signal);
+  return ensurePrompts(run.paths.prompts, units, source, inputs, signal);
+}
+
+/** Units decoded before their masks are handed on; a multiple of those that are decoded together. */
+const AT_ONCE = 64;
+
+/** Masks of cases by their prompts, as stages are measured. */
+export async function* promptedMasks(
+  sam: Sam,
+  cases: readonly LabelledCase[],
+  { context, workspace }: Promptable,
+  prompts: ReadonlyMap<string, Prompt>,
+): AsyncGenerator<CaseMask> {
+  const { config, signal } = context;
+  const { layout, device } = workspace;
+  const embeddings = await embedCases(cases, config.evaluation.split, sam, workspace, context);
+  const ids = cases.map(({ id }) => id);
+  const units = promptedUnits(allUnits(workspace, ids), prompts, embeddings);
+  const policy = { sam, embeddings, layout, device };
+  const { threshold } = config.evaluation;
+  const items = byId(cases);
+  for (let start = 0; start < units.length; start += AT_ONCE) {
+    const found: { unit: Unit; mask: Mask }[] = [];
+    const some = units.slice(start, start + AT_ONCE);
+    predictUnits(some, { policy, embeddings, threshold, signal }, (unit, mask) => found.push({ unit, mask }));
+    for (const { unit, mask } of found) {
+      const { source } = prompts.get(unitKey(unit.caseId, unit.classId)) as Prompt;
+      const item = items.get(unit.caseId) as LabelledCase;
+      yield { item, classId: unit.classId, mask, prompt: { source, oracle: isOracle({ source }) } };
+    }
+  }
+}
+
+/** A method that is prompted has no scores of an image alone. */
+export const noScores = (name: string) => (): never => {
+  throw new UsageError(`baseline ${name}: answers prompts of cases, not single images.`);
+};

@@ -1,0 +1,69 @@
+// Baselines: SAM and SAM-Med2D, tuned on the labelled cases as SAMed tunes SAM (Zhang & Liu 2023): low-rank updates of queries and
+// values in the image encoder, prompt encoder and mask decoder whole, the rest as it was. They are stage 1 with that scope and
+// without text; SAM has no adapters. Prompts, batches and loop are stage 1's.
+
+import { isTrained, selectTrainable, type TrainableScope } from '../../models/lora.ts';
+import type { Sam } from '../../models/sam/index.ts';
+import type { Config } from '../../run/config.ts';
+import { finetune } from '../../training/stage1.ts';
+import { stage1Data, stage1Options, stage1Validation } from '../finetune.ts';
+import type { BaselineMethod, BaselineSetting } from './method.ts';
+import * as shared from './promptable.ts';
+
+type Family = {
+  readonly name: string;
+  readonly title: string;
+  readonly section: 'sam' | 'samMed2d';
+  /** None, whatever the weights have; left out: as the network has it. */
+  readonly adapters?: false;
+  readonly scope: (config: Config) => TrainableScope;
+};
+
+function tuned({ name, title, section, scope, ...changes }: Family): BaselineMethod<Sam> {
+  const keys = (config: Config) => config.baselines[section];
+  const open = (setting: BaselineSetting) => shared.promptable(setting, keys(setting.config), changes);
+  return {
+    name,
+    title,
+    sections: [...shared.TUNED_WITH, `baselines.${section}`],
+    asksWith: ['prompts'],
+    relation: 'overlapping',
+    check: (config) => shared.checkWeights(config, section),
+    takesPrompts: (config) => shared.takesPrompts(shared.configOf(config, keys(config))),
+    steps: (config, cases) => shared.tuningSteps(shared.configOf(config, keys(config)), cases),
+    madeFrom: (context, workspace) => shared.madeFrom(context, workspace, keys(context.config)),
+    prepare: async (setting) => shared.withLora(await open(setting), setting, keys(setting.config)),
+    learns: (parameter, config) => isTrained(scope(config), parameter),
+    train: async (sam, setting, loop) => {
+      const { context, workspace } = await open(setting);
+      const data = await stage1Data(context, workspace, 'labelled');
+      return finetune({
+        ...stage1Options(context, workspace, sam, data),
+        ...(await stage1Validation(context, workspace, sam)),
+        trainable: selectTrainable(sam, scope(setting.config)),
+        loop,
+      });
+    },
+    predict: shared.noScores(name),
+    masks: async function* (sam, cases, setting) {
+      const own = await open(setting);
+      const prompts = await shared.testPrompts(sam, cases, own, setting.config);
+      yield* shared.promptedMasks(sam, cases, own, prompts);
+    },
+  };
+}
+
+export const sam = tuned({
+  name: 'sam',
+  title: 'SAM with LoRA',
+  section: 'sam',
+  adapters: false,
+  scope: () => 'lora',
+});
+
+export const samMed2d = tuned({
+  name: 'sam-med2d',
+  title: 'SAM-Med2D with LoRA',
+  section: 'samMed2d',
+  scope: ({ baselines }) => (baselines.samMed2d.trainAdapters ? 'lora-and-adapters' : 'lora'),
+});

@@ -1,0 +1,203 @@
+// Baselines on a SAM by their commands, from the weights that come with maskrank, on small phantoms: what they learn, keep and are
+// given, that a stop changes nothing, and the refusals a person meets.
+
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readSafetensors } from '@maskrank/torch/io';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Evaluation, EvaluationSchema } from '../../src/evaluation/schema.ts';
+import { baselineJob } from '../../src/pipeline/baselines/job.ts';
+import type { AnyBaseline } from '../../src/pipeline/baselines/registry.ts';
+import { sam, samMed2d } from '../../src/pipeline/baselines/sam.ts';
+import { inRun } from '../../src/pipeline/in-run.ts';
+import { runCli } from '../cli/harness.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'maskrank-promptable-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const config = join(dir, 'config.json');
+const settings = {
+  threads: 1,
+  data: { imageSize: 64 },
+  model: { weights: 'sam-med2d-tiny' },
+  prompts: { unlabelled: 'oracle-box', test: 'oracle-box' },
+  training: { steps: 4, batchSize: 2, logEverySteps: 2, checkpointEverySteps: 2 },
+  evaluation: { bootstrapSamples: 100, permutations: 100, alsoPrompts: [] },
+};
+
+const must = async (...argv: string[]) => {
+  const result = await runCli(argv);
+  expect(result.code, result.stderr).toBe(0);
+  return result;
+};
+const resultOf = async (...argv: string[]) => JSON.parse((await must(...argv, '--json')).stdout).result;
+const evaluationOf = (run: string): Evaluation =>
+  EvaluationSchema.parse(JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')));
+const rowsOf = (run: string, key: string) => evaluationOf(run).cases.filter(({ stage }) => stage === key);
+const sourcesOf = (run: string, key: string) => [
+  ...new Set(rowsOf(run, key).map(({ prompt }) => prompt.source)),
+];
+const checkpointOf = (run: string, name: string) => join(run, 'checkpoints', `baseline-${name}.safetensors`);
+const refused = async (argv: string[], words: RegExp, code = 2) => {
+  const result = await runCli(argv);
+  expect(result.stderr).toMatch(words);
+  expect(result.code).toBe(code);
+};
+
+let data = '';
+beforeAll(async () => {
+  writeFileSync(config, JSON.stringify(settings));
+  data = join(dir, 'breast');
+  await must('dataset', 'phantom', 'breast', '--cases', '16', '--size', '64', '--seed', '3', '--out', data);
+  await must(
+    'dataset',
+    'split',
+    data,
+    '--labelled',
+    '0.4',
+    '--test',
+    '0.25',
+    '--validation',
+    '0.2',
+    '--seed',
+    '3',
+  );
+}, 120_000);
+
+/** Trains in a run that is stopped after some steps, and again; and in one that is not. Both hold the same bytes. */
+async function expectSameAfterStop(method: AnyBaseline, values: Record<string, string> = {}): Promise<void> {
+  const train = async (
+    name: string,
+    signal?: AbortSignal,
+    onProgress?: (label: string, done: number) => void,
+  ) => {
+    const run = join(dir, name);
+    const flags = Object.fromEntries(
+      Object.entries(settings).flatMap(([section, keys]) =>
+        typeof keys === 'object'
+          ? Object.entries(keys).map(([key, value]) => [`${section}.${key}`, String(value) || 'none'])
+          : [[section, String(keys)]],
+      ),
+    );
+    delete flags['evaluation.alsoPrompts'];
+    await inRun(run, (job) => baselineJob(job, method, data), {
+      values: { ...flags, ...values },
+      warn: () => {},
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+    });
+    return readFileSync(checkpointOf(run, method.name));
+  };
+  const whole = await train(`${method.name} whole`);
+  const stop = new AbortController();
+  const stopped = train(`${method.name} stopped`, stop.signal, (label, done) => {
+    if (label.startsWith('train') && done === 3) stop.abort(new Error('stopped'));
+  });
+  await expect(stopped).rejects.toThrow('stopped');
+  const resumed = await train(`${method.name} stopped`);
+  expect(resumed.equals(whole)).toBe(true);
+}
+
+describe('SAM and SAM-Med2D', () => {
+  const run = join(dir, 'run');
+  beforeAll(async () => {
+    await must('finetune', data, '--run', run, '--config', config);
+    await must('evaluate', '--run', run);
+  }, 120_000);
+
+  it('stand beside stage 1 with the same prompts of the same cases', async () => {
+    for (const name of ['sam', 'sam-med2d']) {
+      const result = await resultOf('baseline', name, '--run', run);
+      expect(result).toMatchObject({ steps: 4, relation: 'overlapping', resumed: false });
+    }
+    const { stages, cases } = evaluationOf(run);
+    expect(stages.map(({ title }) => title)).toEqual(['stage 1', 'SAM with LoRA', 'SAM-Med2D with LoRA']);
+    const of = (key: string) =>
+      cases.filter(({ stage }) => stage === key).map(({ case: id, class: c, prompt }) => ({ id, c, prompt }));
+    for (const key of ['baseline-sam', 'baseline-sam-med2d']) expect(of(key)).toEqual(of('stage1'));
+    expect(sourcesOf(run, 'baseline-sam')).toEqual(['oracle-box']);
+    const before = evaluationOf(run);
+    await must('evaluate', '--run', run);
+    expect(evaluationOf(run)).toEqual(before);
+  }, 120_000);
+
+  it('keep what was trained, and nothing else', async () => {
+    const namesIn = async (name: string) => [
+      ...(await readSafetensors(checkpointOf(run, name))).tensors.keys(),
+    ];
+    for (const name of ['sam', 'sam-med2d']) {
+      const names = await namesIn(name);
+      expect(
+        names.every((key) => /^(prompt_encoder|mask_decoder)\.|\.attn\.lora\.[qv]\.[ab]$/.test(key)),
+      ).toBe(true);
+      expect(names.filter((key) => key.includes('.lora.'))).toHaveLength(8); // 2 blocks, q and v, A and B
+      expect(statSync(checkpointOf(run, name)).size).toBeLessThan(
+        statSync(join(run, 'checkpoints', 'stage1.safetensors')).size,
+      );
+    }
+    const own = join(dir, 'adapters');
+    await must(
+      'baseline',
+      'sam-med2d',
+      data,
+      '--run',
+      own,
+      '--config',
+      config,
+      '--baselines.sam-med2d.train-adapters',
+      'true',
+    );
+    expect((await namesIn('sam-med2d')).some((key) => key.includes('.Adapter.'))).toBe(false);
+    const { tensors } = await readSafetensors(checkpointOf(own, 'sam-med2d'));
+    expect([...tensors.keys()].some((key) => key.includes('.Adapter.'))).toBe(true);
+  }, 120_000);
+
+  it('take prompts and steps of their own', async () => {
+    const own = join(dir, 'own');
+    const begin = ['baseline', 'sam-med2d', data, '--run', own, '--config', config, '--steps', '1'];
+    const key = '--baselines.sam-med2d.prompts';
+    expect(await resultOf(...begin, `${key}.test`, 'self', `${key}.use`, 'point')).toMatchObject({
+      steps: 1,
+    });
+    expect(sourcesOf(own, 'baseline-sam-med2d')).toEqual(['self']);
+    // Where prompts of measured cases come from is no matter of the weights.
+    expect(await resultOf('baseline', 'sam-med2d', '--run', own, '--prompts.test', 'none')).toMatchObject({
+      resumed: true,
+    });
+    await refused(
+      ['baseline', 'sam-med2d', '--run', own, '--training.epochs', '3'],
+      /training\.epochs was 15, now 3/,
+    );
+  }, 120_000);
+
+  it('go on to the same weights after a stop', async () => {
+    await expectSameAfterStop(sam);
+    await expectSameAfterStop(samMed2d, { 'training.earlyStopping.patienceEpochs': '9' });
+  }, 120_000);
+
+  it('refuse what cannot be', async () => {
+    const bare = join(dir, 'bare.json');
+    writeFileSync(bare, JSON.stringify({ ...settings, model: {} }));
+    const begin = ['baseline', 'sam', data, '--config', bare, '--run', join(dir, 'bare')];
+    await refused(begin, /baselines\.sam starts from a trained SAM, but there are no weights/);
+    await refused([...begin, '--weights', 'sam_vit_b'], /known but not on this machine/, 3);
+    await refused([...begin, '--weights', 'sam_vit_x'], /no weights are named 'sam_vit_x'/);
+    await refused([...begin, '--weights', 'biomedclip-tiny'], /which is no SAM or SAM-Med2D/);
+    const stored = join(dir, 'stored');
+    await refused(
+      [
+        'baseline',
+        'sam',
+        data,
+        '--config',
+        config,
+        '--run',
+        stored,
+        '--baselines.sam.prompts.labelled',
+        'saliency',
+      ],
+      /no prompt from saliency for case .* make them: maskrank prompt/,
+      3,
+    );
+  }, 120_000);
+});
