@@ -27,12 +27,11 @@ export async function runBaseline(
   const { evaluation, ...result } = await runJob(context, (job) =>
     baselineJob(job, method, context.args.dataset, { restart: context.options.restart }),
   );
+  const untrained = method.needsMasks === false ? 'nothing to train' : 'was trained already';
   const words =
-    method.needsMasks === false
-      ? 'nothing to train'
-      : result.steps === 0
-        ? 'was trained already'
-        : `${result.steps} steps on ${result.cases} labelled cases, the weights after step ${result.bestStep}`;
+    result.steps === 0
+      ? untrained
+      : `${result.steps} steps on ${result.cases} labelled cases, the weights after step ${result.bestStep}`;
   context.out(
     `${name}: ${words}; ${(result.parameters / 1e6).toFixed(1)} M parameters\nwrote ${result.checkpoint}`,
   );

@@ -2,6 +2,7 @@
 
 import type { Verb } from './verb.ts';
 import { align } from './verbs/align.ts';
+import { baselineMedclipSam } from './verbs/baseline-medclip-sam.ts';
 import { baselineNnunet } from './verbs/baseline-nnunet.ts';
 import { baselineSam } from './verbs/baseline-sam.ts';
 import { baselineSamMed2d } from './verbs/baseline-sam-med2d.ts';
@@ -53,6 +54,7 @@ export const registry: readonly Verb[] = [
   baselineSam,
   baselineSamMed2d,
   baselineSamMed3d,
+  baselineMedclipSam,
   evaluate,
   report,
   predict,

@@ -7,6 +7,7 @@ import { leafAt } from '../run/leaves.ts';
 import { rateNames } from './estimate.ts';
 import type { Experiment } from './experiment.ts';
 import { buildGraph, chainOf, type Graph, PROMPT_SEED } from './graph.ts';
+import { sectionOf } from './methods.ts';
 import type { Overrides } from './settings.ts';
 import { Store } from './store.ts';
 
@@ -60,8 +61,8 @@ function short(method: string): Overrides {
     'alignment.steps': STEPS,
     'alignment.logEverySteps': 1,
     'alignment.alarms.action': 'warn',
-    [`baselines.${method}.steps`]: STEPS,
-    [`baselines.${method}.logEverySteps`]: 1,
+    [`baselines.${sectionOf(method)}.steps`]: STEPS,
+    [`baselines.${sectionOf(method)}.logEverySteps`]: 1,
   };
   return Object.fromEntries(Object.entries(wanted).filter(([path]) => leafAt(path) !== undefined));
 }

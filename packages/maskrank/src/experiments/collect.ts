@@ -282,7 +282,7 @@ function labourOf({ job, row }: Cell, evaluation: Evaluation, graph: Graph, stor
   const judged = ranked === undefined ? [] : judgementsIn(join(store.run(ranked), 'ratings.jsonl'));
   return [
     {
-      masks: masksOf('labelled', config.data.maxLabelled),
+      masks: row.method.baseline?.needsMasks === false ? 0 : masksOf('labelled', config.data.maxLabelled),
       validationMasks: usesValidation(row, graph.jobs.get(job)!) ? masksOf('validation', null) : 0,
       boxes: ranked?.config.prompts.unlabelled === 'oracle-box' ? new Set(judged).size : 0,
       judgements: judged.length,
@@ -293,7 +293,8 @@ function labourOf({ job, row }: Cell, evaluation: Evaluation, graph: Graph, stor
 
 /** Whether a method chooses its weights by the validation cases. */
 function usesValidation({ method }: Row, { config }: Job): boolean {
-  if (method.baseline === undefined) return config.training.earlyStopping.patienceEpochs > 0;
+  const isStage1 = method.baseline === undefined || method.baseline.sections.includes('training');
+  if (isStage1) return config.training.earlyStopping.patienceEpochs > 0;
   return method.baseline.sections.some((section) => {
     const every = valueAt(config, `${section}.validateEverySteps`);
     return typeof every === 'number' && every > 0;

@@ -6,9 +6,11 @@ import { alignSteps } from '../alignment/schedule.ts';
 import { openDataset } from '../datasets/cases.ts';
 import type { Dataset, Splits } from '../datasets/schema.ts';
 import { makeSplits } from '../datasets/splits.ts';
+import { BASELINES } from '../pipeline/baselines/registry.ts';
 import { valueAt } from '../run/resolve.ts';
 import { runPaths } from '../run/run-folder.ts';
 import { chainOf, type Graph, type Job } from './graph.ts';
+import { sectionOf } from './methods.ts';
 import type { Store } from './store.ts';
 
 export type JobEstimate = {
@@ -141,13 +143,14 @@ const UNITS: Readonly<Record<Job['kind'], (job: Job, counts: Counts) => number |
     const rows = stages * (1 + alsoPrompts.length) + (stage2?.controls.length ?? 0);
     return classes * splits[split].length * rows;
   },
-  baseline: ({ config, method }, { splits }) => {
-    const section = valueAt(config, `baselines.${method}`) as Partial<Training> | undefined;
-    if (splits === undefined || section === undefined || typeof section.epochs !== 'number') return null;
-    return stepsFor(
-      { steps: null, batchSize: 1, ...section } as Training,
-      least(splits.labelled.length, config.data.maxLabelled),
-    );
+  baseline: ({ config, method = '' }, { splits }) => {
+    if (splits === undefined) return null;
+    const cases = least(splits.labelled.length, config.data.maxLabelled);
+    const steps = BASELINES.find(({ name }) => name === method)?.steps;
+    if (steps !== undefined) return steps(config, cases);
+    const section = valueAt(config, `baselines.${sectionOf(method)}`) as Partial<Training> | undefined;
+    if (section === undefined || typeof section.epochs !== 'number') return null;
+    return stepsFor({ steps: null, batchSize: 1, ...section } as Training, cases);
   },
 };
 

@@ -58,7 +58,7 @@ export async function openExperiment(request: ExperimentRequest): Promise<Experi
     const name = (given ?? dataset.name).toLowerCase();
     if (data.some((other) => other.name === name))
       throw new UsageError(`two data sets are called "${name}"; name them: chest=FOLDER breast=FOLDER.`);
-    data.push({ name, dir, hash });
+    data.push({ name, dir, hash, dataset });
   }
   if (data.length === 0) throw new UsageError('there is no data set; name one: chest=FOLDER, or several.');
   const graph = await buildGraph({ definition, rows, data, seeds, person: request.person });

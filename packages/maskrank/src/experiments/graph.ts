@@ -3,7 +3,8 @@
 // set, the jobs before it), so equal jobs of different rows and experiments are one. Not here: doing them (schedule.ts).
 
 import { createHash } from 'node:crypto';
-import { UsageError } from '@maskrank/torch/errors';
+import { DataError, UsageError } from '@maskrank/torch/errors';
+import type { Dataset } from '../datasets/schema.ts';
 import type { PromptKind } from '../run/config/inputs.ts';
 import { PROMPT_KINDS } from '../run/config/inputs.ts';
 import type { Config, ConfigPart } from '../run/config.ts';
@@ -26,6 +27,8 @@ export type ExperimentData = {
   /** Absolute path. */
   readonly dir: string;
   readonly hash: string;
+  /** Left out: no method is asked whether it can be done there. */
+  readonly dataset?: Dataset;
 };
 
 /** How cases are divided. */
@@ -67,10 +70,14 @@ export type Cell = {
   readonly job: string;
 };
 
+/** A method that every-baseline means and that cannot be done on a data set. */
+export type LeftOut = { readonly method: string; readonly data: string; readonly why: string };
+
 export type Graph = {
   /** By key; a job stands behind those that it needs. */
   readonly jobs: ReadonlyMap<string, Job>;
   readonly cells: readonly Cell[];
+  readonly leftOut: readonly LeftOut[];
 };
 
 export type GraphOptions = {
@@ -102,23 +109,56 @@ export async function buildGraph(options: GraphOptions): Promise<Graph> {
   const { definition, rows, data, seeds, person } = options;
   const builder = new Builder(definition, options.prompted ?? { labelled: 1 });
   const cells: Cell[] = [];
+  const leftOut: LeftOut[] = [];
   const settingsOf = (row: Row, item: ExperimentData): Settings =>
     resolveSettings(
       [definition.config, definition.data[item.name]?.set ?? {}, person, row.set],
       `${definition.name}, ${row.id}`,
     );
   for (const item of data) {
-    const all = rows.map((row) => ({ row, settings: settingsOf(row, item) }));
-    const prompted = all.map(({ settings: { config } }) => config).filter(usesPrompting);
-    const union = PROMPT_KINDS.filter((kind) => prompted.some(({ prompts }) => prompts.use.includes(kind)));
+    const all: { readonly row: Row; readonly settings: Settings }[] = [];
+    for (const row of rows) {
+      const settings = settingsOf(row, item);
+      const why = await obstacle(row, settings, item);
+      if (why === undefined) all.push({ row, settings });
+      else if (!leftOut.some(({ method, data: name }) => method === row.method.name && name === item.name))
+        leftOut.push({ method: row.method.name, data: item.name, why });
+    }
+    const union = PROMPT_KINDS.filter((kind) =>
+      all.some(({ row, settings }) => promptsOf(row, settings.config).includes(kind)),
+    );
     for (const seed of seeds)
       for (const { row, settings } of all)
         cells.push({ row, data: item, seed, job: await builder.add(row, item, seed, settings, union) });
   }
-  return { jobs: builder.jobs, cells };
+  return { jobs: builder.jobs, cells, leftOut };
 }
 
-/** Whether anything of `maskrank prompt` is needed. */
+/** Why a row cannot be done on a data set, if every-baseline means it; throws where it was asked for by name. */
+async function obstacle(
+  { id, method, optional }: Row,
+  { config }: Settings,
+  { name, dataset }: ExperimentData,
+): Promise<string | undefined> {
+  if (method.baseline?.check === undefined || dataset === undefined) return undefined;
+  try {
+    await method.baseline.check(config, dataset);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UsageError || error instanceof DataError)) throw error;
+    if (optional) return error.message;
+    const Kind = error instanceof DataError ? DataError : UsageError;
+    throw new Kind(`row ${id} on ${name}: ${error.message} Or leave the arm out with --arms.`);
+  }
+}
+
+/** Kinds of what `maskrank prompt` makes that a row takes. */
+const promptsOf = ({ method: { baseline } }: Row, config: Config): readonly PromptKind[] => {
+  if (baseline !== undefined) return baseline.storedPrompts?.(config) ?? [];
+  return usesPrompting(config) ? config.prompts.use : [];
+};
+
+/** Whether stages need anything of `maskrank prompt`. */
 export function usesPrompting({ prompts }: Config): boolean {
   const { use, labelled, unlabelled, test } = prompts;
   const hasText = use.includes('vqa') || use.includes('knowledge');
@@ -158,11 +198,14 @@ class Builder {
     const splits = await this.#split(base, { labelled: row.labelled, unlabelled: row.unlabelled });
     if (row.method.baseline !== undefined) {
       const parts: ConfigPart[] = [...row.method.baseline.sections, 'model.name', 'evaluation'];
+      const isPrompted = promptsOf(row, config).length > 0;
+      const prompts = isPrompted ? await this.#prompts(base, given, promptUse) : undefined;
       const key = await this.#job({
         ...base,
         kind: 'baseline',
         title: `${row.method.name}, ${words}`,
         splits,
+        ...(prompts === undefined ? {} : { from: prompts }),
         method: row.method.name,
         values: valuesOf(config, parts, [SPLITS]),
         own: within(given, parts),

@@ -4,7 +4,7 @@
 import { UsageError } from '@maskrank/torch/errors';
 import { didYouMean } from '../datasets/artefact.ts';
 import { baselineKey, baselineSections } from '../pipeline/baselines/measure.ts';
-import { BASELINES } from '../pipeline/baselines/registry.ts';
+import { type AnyBaseline, BASELINES } from '../pipeline/baselines/registry.ts';
 import type { ConfigPart } from '../run/config.ts';
 
 export type Method = {
@@ -13,8 +13,10 @@ export type Method = {
   readonly title: string;
   /** Row of the evaluation that is its own. */
   readonly stageKey: string;
-  /** For a baseline: what of the configuration shapes it. */
-  readonly baseline?: { readonly sections: readonly ConfigPart[] };
+  readonly baseline?: {
+    /** What of the configuration shapes its row. */
+    readonly sections: readonly ConfigPart[];
+  } & Pick<AnyBaseline, 'check' | 'needsMasks' | 'steps' | 'storedPrompts'>;
 };
 
 /** Stands for every baseline that there is. */
@@ -34,10 +36,17 @@ export function allMethods(verbs: readonly { readonly name: string }[]): readonl
       name: method.name,
       title: method.title,
       stageKey: baselineKey(method),
-      baseline: { sections: baselineSections(method) },
+      baseline: {
+        ...method,
+        sections: [...baselineSections(method), ...(method.asksWith ?? [])],
+      },
     })),
   ];
 }
+
+/** Section of the configuration with a baseline's own keys: `samMed3d` of `sam-med3d`. */
+export const sectionOf = (baseline: string): string =>
+  baseline.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** The methods that an arm's `method` means. Throws UsageError with the list of those that are. */
 export function methodsNamed(name: string, methods: readonly Method[], who: string): readonly Method[] {

@@ -14,6 +14,8 @@ export type Row = {
   /** Of the row within its arm, for tables with a line a row. */
   readonly title: string;
   readonly method: Method;
+  /** One of `every-baseline`: left out where it cannot be done. */
+  readonly optional?: true;
   /** Shares of the training cases, 0..1. */
   readonly labelled: number;
   readonly unlabelled: number;
@@ -40,12 +42,12 @@ export function rowsOf(
 ): readonly Row[] {
   const { arms } = definition;
   const isWanted = (arm: Arm) => only === undefined || only.includes(arm.name);
-  const wanted = arms.flatMap((arm) => {
+  const wanted = arms.flatMap((arm): (Arm & Pick<Row, 'optional'>)[] => {
     if (arm.method !== EVERY_BASELINE) return [arm];
     const own = new Set(arms.map(({ name }) => name));
     return methodsNamed(EVERY_BASELINE, methods, definition.name)
       .filter(({ name }) => !own.has(name))
-      .map(({ name, title }): Arm => ({ ...arm, name, title, method: name }));
+      .map(({ name, title }) => ({ ...arm, name, title, method: name, optional: true }));
   });
   const names = wanted.map(({ name }) => name);
   const stranger = only?.find((name) => !names.includes(name));
@@ -60,7 +62,11 @@ export function rowsOf(
   return rows;
 }
 
-function rowsOfArm(arm: Arm, definition: Definition, methods: readonly Method[]): Row[] {
+function rowsOfArm(
+  arm: Arm & Pick<Row, 'optional'>,
+  definition: Definition,
+  methods: readonly Method[],
+): Row[] {
   const [method] = methodsNamed(arm.method, methods, `${definition.name}, arm ${arm.name}`) as [Method];
   const variants = typeof arm.variants === 'string' ? definition.variants[arm.variants] : arm.variants;
   const [labelled, unlabelled] = [many(arm.labelled), many(arm.unlabelled)];
@@ -91,6 +97,7 @@ function rowsOfArm(arm: Arm, definition: Definition, methods: readonly Method[])
             armTitle: arm.title,
             title: words.length === 0 ? arm.title : `${arm.title}, ${words.join(', ')}`,
             method,
+            ...(arm.optional && { optional: true }),
             ...share,
             ...(variant === undefined ? {} : { variant }),
             set: { ...arm.set, ...variant?.set },

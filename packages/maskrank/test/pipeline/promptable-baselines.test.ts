@@ -201,3 +201,29 @@ describe('SAM and SAM-Med2D', () => {
     );
   }, 120_000);
 });
+
+describe('MedCLIP-SAM', () => {
+  const run = join(dir, 'zero');
+  const clip = ['--clip.weights', 'biomedclip-tiny', '--saliency.method', 'similarity'];
+
+  it('trains nothing, reads no mask but to measure, and takes the boxes that maskrank prompt makes', async () => {
+    const result = await resultOf('baseline', 'medclip-sam', data, '--run', run, '--config', config, ...clip);
+    expect(result).toMatchObject({ steps: 0, cases: 0, resumed: false });
+    expect((await readSafetensors(checkpointOf(run, 'medclip-sam'))).tensors.size).toBe(0);
+    expect(sourcesOf(run, 'baseline-medclip-sam')).toEqual(['saliency']);
+    expect(evaluationOf(run).prompts.oracle).toBe(false);
+    const made = rowsOf(run, 'baseline-medclip-sam');
+    await must('prompt', '--run', run);
+    await must('evaluate', '--run', run);
+    expect(rowsOf(run, 'baseline-medclip-sam')).toEqual(made);
+  }, 120_000);
+
+  it('refuses to guess', async () => {
+    const own = ['--run', join(dir, 'no clip'), '--config', config];
+    await refused(['baseline', 'medclip-sam', data, ...own], /clip\.weights is none/);
+    await refused(
+      ['baseline', 'medclip-sam', data, ...own, '--training.steps', '3'],
+      /does not use training\.steps/,
+    );
+  }, 120_000);
+});

@@ -112,7 +112,8 @@ varies them. Without a name it lists the definitions.`,
       person,
       verbs: registry,
     });
-    const { cells, jobs } = opened.graph;
+    const { cells, jobs, leftOut } = opened.graph;
+    for (const { method, data, why } of leftOut) warn(`${data}: ${method} is left out: ${why}`);
     const runs = { context, parallel: options.jobs ?? 1, device: config.device, threads: config.threads };
     if (options.plan) {
       const plan = await planExperiment(opened, { ...runs, calibrate: options.calibrate, person });

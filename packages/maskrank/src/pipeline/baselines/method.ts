@@ -7,6 +7,7 @@ import type { LabelledCase } from '../../datasets/cases.ts';
 import type { Dataset } from '../../datasets/schema.ts';
 import type { CaseResult } from '../../evaluation/schema.ts';
 import type { Mask } from '../../imaging/types.ts';
+import type { PromptKind } from '../../run/config/inputs.ts';
 import type { Config } from '../../run/config.ts';
 import type { HashedSections } from '../../run/resolve.ts';
 import { type DenseSample, denseSamples } from '../../training/baselines/batch.ts';
@@ -35,8 +36,8 @@ export type BaselineMethod<N extends nn.Module = nn.Layer> = {
   readonly relation?: ClassRelation;
   /** It learns from no mask. */
   readonly needsMasks?: false;
-  /** Whether it takes what `maskrank prompt` makes. */
-  readonly takesPrompts?: (config: Config) => boolean;
+  /** Kinds of what `maskrank prompt` makes that it takes. */
+  readonly storedPrompts?: (config: Config) => readonly PromptKind[];
   /** Optimiser steps on so many labelled cases, for estimates. */
   readonly steps?: (config: Config, cases: number) => number;
   /** Throws UsageError or DataError, with a remedy, where it cannot be done with this configuration and data set. */

@@ -14,6 +14,7 @@ import { inspectWeights } from '../../models/weights/families.ts';
 import { resolveWeights } from '../../models/weights/index.ts';
 import type { Prompt } from '../../prompting/prompt.ts';
 import { promptKey, readPrompts } from '../../prompting/prompt-store.ts';
+import type { PromptKind } from '../../run/config/inputs.ts';
 import type { Config } from '../../run/config.ts';
 import { canonicalJson, type HashedSections } from '../../run/resolve.ts';
 import { stage1Steps } from '../../training/stage1.ts';
@@ -143,9 +144,9 @@ export async function withLora(
 /** Optimiser steps on so many labelled cases. */
 export const tuningSteps = ({ training }: Config, cases: number): number => stage1Steps(training, cases);
 
-/** Whether some prompts are those of `maskrank prompt`. */
-export const takesPrompts = ({ prompts: { use, labelled, test } }: Config): boolean =>
-  use.length > 0 && [labelled, test].includes('saliency');
+/** Kinds of prompts that it takes from `maskrank prompt`. */
+export const storedPrompts = ({ prompts: { use, labelled, test } }: Config): readonly PromptKind[] =>
+  [labelled, test].includes('saliency') ? use : [];
 
 /** Prompts of measured cases as stages get them. The run's store is for prompts of the run's kinds. */
 export async function testPrompts(

@@ -1,5 +1,6 @@
 // Every baseline that comes with maskrank, by name.
 
+import { medclipSam } from './medclip-sam.ts';
 import type { BaselineMethod } from './method.ts';
 import { nnunet } from './nnunet.ts';
 import { sam, samMed2d } from './sam.ts';
@@ -10,4 +11,4 @@ import { unet } from './unet.ts';
 // biome-ignore lint/suspicious/noExplicitAny: a method's own functions agree on the network
 export type AnyBaseline = BaselineMethod<any>;
 
-export const BASELINES: readonly AnyBaseline[] = [unet, nnunet, sam, samMed2d, samMed3d];
+export const BASELINES: readonly AnyBaseline[] = [unet, nnunet, sam, samMed2d, samMed3d, medclipSam];

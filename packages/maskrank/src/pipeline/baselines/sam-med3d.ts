@@ -35,6 +35,11 @@ export const samMed3d: BaselineMethod<Sam3d> = {
   name: 'sam-med3d',
   title: 'SAM-Med3D with clicks from the truth',
   sections: ['baselines.samMed3d'],
+  check: async ({ baselines }, { cases }) => {
+    if (!cases.some(({ volume }) => volume !== undefined)) throw noVolumes();
+    const { weights } = baselines.samMed3d;
+    if (weights !== null) await resolveWeights(weights);
+  },
   prepare: async ({ config, random }) => {
     const { network, weights } = config.baselines.samMed3d;
     const shape = SAM3D_CONFIGS[network];
@@ -89,10 +94,13 @@ async function openVolume(volume: SlicedVolume, { workspace }: BaselineSetting):
 function volumesAmong(cases: readonly LabelledCase[]): SlicedVolume[] {
   const volumes = volumesOf(cases);
   if (volumes.length > 0) return volumes;
-  throw new DataError(
+  throw noVolumes();
+}
+
+const noVolumes = (): DataError =>
+  new DataError(
     'baseline sam-med3d: the cases are no slices of volumes, and this network sees volumes alone. Import some: maskrank dataset import volumes SOURCE --out DATASET',
   );
-}
 
 /** The mask of a class in a volume; undefined where it is not there. */
 async function truthOf(

@@ -29,7 +29,7 @@ function tuned({ name, title, section, scope, ...changes }: Family): BaselineMet
     asksWith: ['prompts'],
     relation: 'overlapping',
     check: (config) => shared.checkWeights(config, section),
-    takesPrompts: (config) => shared.takesPrompts(shared.configOf(config, keys(config))),
+    storedPrompts: (config) => shared.storedPrompts(shared.configOf(config, keys(config))),
     steps: (config, cases) => shared.tuningSteps(shared.configOf(config, keys(config)), cases),
     madeFrom: (context, workspace) => shared.madeFrom(context, workspace, keys(context.config)),
     prepare: async (setting) => shared.withLora(await open(setting), setting, keys(setting.config)),
