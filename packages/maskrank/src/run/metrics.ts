@@ -25,6 +25,8 @@ export type MetricsLine = JsonObject & {
   readonly rewardMargin?: number;
   /** Part 0..1 of the cases with a preference signal. */
   readonly activeShare?: number;
+  /** Part 0..1 of the pixels without a mask whose pseudo-label counted. */
+  readonly sureShare?: number;
   /** The proposals were refreshed and the reference re-synchronised before this step. */
   readonly refreshed?: boolean;
   /** An alarm was raised at this step; its text stands in log.jsonl. */

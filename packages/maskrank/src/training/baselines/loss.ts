@@ -58,7 +58,7 @@ const RELATIONS: Readonly<
  * 1 - Dice of probabilities [B, C, H, W], one overlap for all images of the batch together, then the mean over classes (nnU-Net's
  * batch Dice): a class that is in few images costs nothing where it is absent, and no single pixel decides.
  */
-function softDiceLoss(probabilities: Tensor, masks: Tensor, smooth = 1): Tensor {
+export function softDiceLoss(probabilities: Tensor, masks: Tensor, smooth = 1): Tensor {
   const sum = (x: Tensor) => x.sum([0, 2, 3]); // [C]
   const overlap = sum(probabilities.mul(masks)).mul(2).add(smooth);
   return overlap

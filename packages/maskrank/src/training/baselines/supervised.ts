@@ -1,8 +1,8 @@
 // Training of a network that maps images to logits of classes, on images with masks: AdamW, Dice and cross-entropy, the best
-// weights by the validation cases. Exactly resumable; batch statistics belong to the state. Not here: reading data (pipeline),
-// what the network is, prompts.
+// weights by the validation cases; a method may add a term of images without masks (unlabelled.ts). Exactly resumable; batch
+// statistics and a teacher belong to the state. Not here: reading data (pipeline), what the network is, prompts.
 
-import { fromTypedArray, type nn, noGrad, optim, type Tensor, tidy } from '@maskrank/torch';
+import { cat, fromTypedArray, type nn, noGrad, optim, type Tensor, tidy } from '@maskrank/torch';
 import { countOverlap, type EmptiesPolicy, overlap } from '../../evaluation/overlap.ts';
 import type { Config } from '../../run/config.ts';
 import { normaliseCanvas } from '../canvas.ts';
@@ -12,6 +12,15 @@ import { batchOf, seedEngine, stepStream } from '../streams.ts';
 import { copies, copyInto } from '../weights.ts';
 import { type DenseBatch, type DenseBatchOptions, type DenseSample, denseBatch } from './batch.ts';
 import { type ClassRelation, classScores, type DiceCrossEntropy, diceCrossEntropy } from './loss.ts';
+import {
+  follow,
+  targetsOf,
+  type UnlabelledTerm,
+  type Views,
+  viewsAt,
+  viewTensors,
+  weightsOf,
+} from './unlabelled.ts';
 
 /** The keys of a baseline's configuration that this training reads. */
 export type SupervisedConfig = Omit<Config['baselines']['unet'], 'network' | 'upsampling'>;
@@ -32,6 +41,8 @@ export type SupervisedOptions = {
   readonly loop: BaselineLoop;
   /** In place of Dice and cross-entropy. */
   readonly loss?: (logits: Tensor, masks: Tensor) => DiceCrossEntropy;
+  /** A term of the loss from images without masks. */
+  readonly unlabelled?: UnlabelledTerm;
 };
 
 /** Where a training keeps its state and what it tells. `stage` also names its random streams. */
@@ -68,13 +79,16 @@ const SCHEDULES: Readonly<Record<SupervisedConfig['schedule'], (total: number) =
   constant: () => () => 1,
 };
 
-/** Trains to the end. The network then holds the best weights, in evaluation mode. */
+/** Trains to the end. The network then holds the best weights (the teacher's, where there is one), in evaluation mode. */
 export async function trainSupervised(options: SupervisedOptions): Promise<TrainingResult> {
-  const { network, samples, config, seed, loop } = options;
+  const { network, samples, config, seed, loop, unlabelled } = options;
   const trained = [...network.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
   const parameters = new Map<string, Tensor>(trained);
   const statistics = new Map<string, Tensor>(network.namedBuffers());
   const weights = new Map<string, Tensor>([...parameters, ...statistics]);
+  const teacher = unlabelled?.teacher;
+  const taught = teacher === undefined ? undefined : weightsOf(teacher.network);
+  const measured = taught ?? weights;
   const { learningRate, weightDecay, validateEverySteps } = config;
   const optimizer = new optim.AdamW(trained, { learningRate, weightDecay });
   const totalSteps = supervisedSteps(config, samples.length);
@@ -86,10 +100,10 @@ export async function trainSupervised(options: SupervisedOptions): Promise<Train
   const validateAt = (done: number): Partial<StepReport> => {
     if (best === undefined || (done % validateEverySteps !== 0 && done !== totalSteps)) return {};
     const start = performance.now();
-    const dice = validationDice(options);
+    const dice = validationDice(options, teacher?.network ?? network);
     if (record.bestValidation === null || dice > record.bestValidation) {
       Object.assign(record, { bestValidation: dice, bestStep: done, misses: 0 });
-      copyInto(best, weights);
+      copyInto(best, measured);
     } else record.misses += 1;
     return {
       extra: { validationDice: dice, validationMs: performance.now() - start },
@@ -105,20 +119,32 @@ export async function trainSupervised(options: SupervisedOptions): Promise<Train
       options.batch,
       stepStream(seed, loop.stage, step),
     );
+    const weight = unlabelled?.weightAt(step, totalSteps) ?? 0;
+    const views =
+      unlabelled === undefined || weight === 0
+        ? undefined
+        : viewsAt(unlabelled, options.batch.normalisation, { seed, stage: loop.stage, step });
     const data = performance.now() - start;
     seedEngine(seed, loop.stage, step);
     optimizer.scaleLearningRate(schedule(step));
     network.train();
-    const { losses, ms } = tidy(() =>
-      update(options, batch, { optimizer, trained: parameters, gradClip: config.gradClip }),
+    const { losses, ms, sureShare } = tidy(() =>
+      update(options, batch, views && { views, weight }, {
+        optimizer,
+        trained: parameters,
+        gradClip: config.gradClip,
+      }),
     );
+    if (teacher !== undefined) follow(teacher, network, step);
+    const { extra, stop = false } = validateAt(step + 1);
     return {
       losses,
       ms: { data, ...ms },
-      images: chosen.length,
+      images: chosen.length + (views?.shape[0] ?? 0),
       learningRate: learningRate * schedule(step),
       epoch: ((step + 1) * config.batchSize) / samples.length,
-      ...validateAt(step + 1),
+      extra: { ...extra, ...(sureShare === undefined ? {} : { sureShare }) },
+      stop,
     };
   };
 
@@ -127,7 +153,11 @@ export async function trainSupervised(options: SupervisedOptions): Promise<Train
       {
         ...loop,
         totalSteps,
-        state: { parameters, optimizer, extra: { statistics, ...(best && { best }) } },
+        state: {
+          parameters,
+          optimizer,
+          extra: { statistics, ...(best && { best }), ...(taught && { teacher: taught }) },
+        },
         checkpointEverySteps: config.checkpointEverySteps,
         logEverySteps: config.logEverySteps,
         facts: () => record,
@@ -138,7 +168,8 @@ export async function trainSupervised(options: SupervisedOptions): Promise<Train
       takeStep,
     );
     const hasBest = best !== undefined && record.bestValidation !== null;
-    if (hasBest) copyInto(weights, best);
+    const result = hasBest ? best : measured;
+    if (result !== weights) copyInto(weights, result);
     network.eval();
     return {
       steps,
@@ -151,21 +182,37 @@ export async function trainSupervised(options: SupervisedOptions): Promise<Train
   }
 }
 
-/** Forward, backward and update of one batch. */
+/** Forward, backward and update of one batch, with the term of a step's images without masks. */
 function update(
-  { network, config, relation, device, loss = losses(config, relation) }: SupervisedOptions,
+  options: SupervisedOptions,
   { images, masks, shape: { images: count, classes, side } }: DenseBatch,
+  term: { readonly views: Views; readonly weight: number } | undefined,
   learner: Learner,
-): Pick<StepReport, 'losses' | 'ms'> {
+): Pick<StepReport, 'losses' | 'ms'> & { readonly sureShare?: number } {
+  const { network, config, relation, device, unlabelled, loss = losses(config, relation) } = options;
   const start = performance.now();
   const input = fromTypedArray(images, [count, 3, side, side], { share: true }).to(device as 'cuda');
   const truth = fromTypedArray(masks, [count, classes, side, side], { share: true })
     .to(device as 'cuda')
     .to('float32');
-  const parts = loss(network.forward(input), truth);
-  const ms = descend(parts.total, learner, start);
-  const values = Object.entries(parts).map(([name, value]) => [name, value.item()] as const);
-  return { losses: Object.fromEntries(values), ms };
+  const numbers = (parts: Readonly<Record<string, Tensor>>) =>
+    Object.fromEntries(Object.entries(parts).map(([name, value]) => [name, value.item()]));
+  if (unlabelled === undefined || term === undefined) {
+    const parts = loss(network.forward(input), truth);
+    return { ms: descend(parts.total, learner, start), losses: numbers(parts) };
+  }
+  const { seen, target } = viewTensors(term.views, device);
+  const targets = targetsOf(network, unlabelled.teacher, target);
+  // One pass for all images: batch statistics are those of both kinds.
+  const logits = network.forward(cat([input, seen])); // [B + U, 1 + C or C, S, S]
+  const { total, ...parts } = loss(logits.slice(0, 0, count), truth);
+  const consistency = unlabelled.loss(logits.slice(0, count, logits.size(0)), targets);
+  const sum = total.add(consistency.total, term.weight);
+  return {
+    ms: descend(sum, learner, start),
+    losses: numbers({ ...parts, unlabelled: consistency.total, total: sum }),
+    ...(consistency.sureShare && { sureShare: consistency.sureShare.item() }),
+  };
 }
 
 const losses =
@@ -174,14 +221,10 @@ const losses =
     diceCrossEntropy(logits, masks, { relation, crossEntropyWeight, diceWeight });
 
 /** Mean Dice of all classes of the unchanged validation images, on the canvas; 0 where none has a value. */
-function validationDice({
-  network,
-  validation,
-  batch,
-  relation,
-  empties,
-  device,
-}: SupervisedOptions): number {
+function validationDice(
+  { validation, batch, relation, empties, device }: SupervisedOptions,
+  network: nn.Layer,
+): number {
   network.eval();
   const values = validation.flatMap((sample) => {
     const side = sample.pixels.width;
