@@ -5,6 +5,7 @@
 
 import { type AugmentOptions, augment } from '../../imaging/augment.ts';
 import { boxesOfComponents, clampBox, jitterBySides } from '../../imaging/boxes.ts';
+import { byArea, componentMask, labelComponents } from '../../imaging/components.ts';
 import type { Normalisation } from '../../imaging/normalise.ts';
 import { corePoints } from '../../imaging/points.ts';
 import type { Box, Mask, Point } from '../../imaging/types.ts';
@@ -72,9 +73,13 @@ function weighted<K extends string>(shares: Readonly<Record<K, number>>, random:
   return names[0] as K;
 }
 
-/** The target's regions: one, or all of its class where there are boxes enough for them. */
-function drawTarget({ regions }: PromptableClass, { boxes }: PromptLayout, random: Random): Mask {
-  const fits = boxes === 0 || regions.length <= boxes;
+/**
+ * The target's regions: one, or all of its class where a box or else a click can be given for each of them; a name asks for all.
+ * One click never means a class of several regions, so that it has one answer.
+ */
+function drawTarget({ regions }: PromptableClass, { boxes, points }: PromptLayout, random: Random): Mask {
+  const shown = boxes || points;
+  const fits = shown === 0 || regions.length <= shown;
   if (regions.length === 1 || (fits && !random.chance(ONE_REGION))) return maskOf(regions);
   return maskOf([random.choice(regions)]);
 }
@@ -89,10 +94,15 @@ function drawBox(box: Box, jitter: number, random: Random): Box {
   ])();
 }
 
+/** One click in each region, then further ones anywhere in the mask or beside it. */
 function drawClicks(mask: Mask, count: number, random: Random): Point[] {
-  const inside = corePoints(mask, count, random, random.uniform(0, 0.8));
+  const depth = random.uniform(0, 0.8);
+  const labelled = labelComponents(mask);
+  const regions = byArea(labelled.components).slice(0, count);
+  const firsts = regions.flatMap((region) => corePoints(componentMask(labelled, [region]), 1, random, depth));
+  const inside = [...firsts, ...corePoints(mask, count - firsts.length, random, depth)];
   return inside.map((point, i) => {
-    if (i === 0 || !random.chance(BACKGROUND_CLICK)) return point;
+    if (i < firsts.length || !random.chance(BACKGROUND_CLICK)) return point;
     const [x, y] = [random.int(0, mask.width), random.int(0, mask.height)];
     return { x, y, label: mask.data[y * mask.width + x] === 1 ? 1 : 0 };
   });

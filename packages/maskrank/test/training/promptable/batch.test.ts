@@ -104,6 +104,37 @@ describe('makePromptableBatch', () => {
     );
   });
 
+  it('means one region by one click, and puts a click into each region that it means', () => {
+    const twoRegions = { ...item, classes: item.classes.slice(1) };
+    const { rotation, scale, translation, elastic } = DEFAULT_AUGMENTATION;
+    const still = {
+      flipHorizontal: 0,
+      rotation: { ...rotation, probability: 0 },
+      scale: { ...scale, probability: 0 },
+      translation: { ...translation, probability: 0 },
+      elastic: { ...elastic, probability: 0 },
+    };
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1e6 }), (seed) => {
+        const wanted = options({
+          shares: only('point'),
+          movement: { ...DEFAULT_AUGMENTATION, ...still },
+          looks: 0,
+        });
+        const batch = makePromptableBatch([twoRegions], wanted, new Random(seed));
+        for (const [i, { points }] of batch.prompts.entries()) {
+          const data = batch.targets.subarray(i * SIDE * SIDE, (i + 1) * SIDE * SIDE);
+          const meant = [22, 30].filter((y, at) => data[y * SIDE + [10, 50][at]!] === 1).length;
+          expect(meant).toBeGreaterThan(0);
+          if (points.length === 1) expect(meant).toBe(1);
+          const halves = new Set(points.filter(({ label }) => label === 1).map(({ x }) => x < 30));
+          expect(halves.size).toBe(meant);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   it('gives a text to every sample where it is asked by names, and never without a text network', () => {
     const texts = { dim: 4, of: (_: number, classId: number) => new Float32Array(4).fill(classId) };
     const named = makePromptableBatch([item], options({ shares: only('text'), texts }), new Random(1));
