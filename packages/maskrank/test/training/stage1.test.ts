@@ -116,7 +116,7 @@ describe('finetune', () => {
       decoderDropout: 0.05,
     });
     expect(done.failure).toBeUndefined();
-    expect(done.result).toEqual({ steps: 30, bestValidation: null });
+    expect(done.result).toEqual({ steps: 30, bestValidation: null, bestStep: 30 });
     const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
     expect(mean(totals(done).slice(-5))).toBeLessThan(0.8 * mean(totals(done).slice(0, 5)));
     expect(done.dropoutLeft).toBe(0);
@@ -228,7 +228,7 @@ describe('early stopping', () => {
 
   it('ends after so many epochs without a better one, with the best weights', async () => {
     const stopped = await run(o);
-    expect(stopped.result).toEqual({ steps: 12, bestValidation: 0.6 }); // best after epoch 2, two more
+    expect(stopped.result).toEqual({ steps: 12, bestValidation: 0.6, bestStep: 6 }); // best after epoch 2, two more
     expect(stopped.calls).toBe(4);
     const dicesLogged = stopped.lines.flatMap((line) => line.validationDice ?? []);
     expect(dicesLogged).toEqual([0.3, 0.6, 0.5, 0.4]);
