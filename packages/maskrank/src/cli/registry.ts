@@ -7,6 +7,7 @@ import { baselineNnunet } from './verbs/baseline-nnunet.ts';
 import { baselineSam } from './verbs/baseline-sam.ts';
 import { baselineSamMed2d } from './verbs/baseline-sam-med2d.ts';
 import { baselineSamMed3d } from './verbs/baseline-sam-med3d.ts';
+import { baselineSelfPrompt } from './verbs/baseline-self-prompt.ts';
 import { baselineUnet } from './verbs/baseline-unet.ts';
 import { datasetImport } from './verbs/dataset-import.ts';
 import { datasetPhantom } from './verbs/dataset-phantom.ts';
@@ -54,6 +55,7 @@ export const registry: readonly Verb[] = [
   baselineSam,
   baselineSamMed2d,
   baselineSamMed3d,
+  baselineSelfPrompt,
   baselineMedclipSam,
   evaluate,
   report,

@@ -234,10 +234,11 @@ export async function stage1Validation(
   context: JobContext,
   workspace: Workspace,
   sam: Sam,
+  load: () => Promise<Stage1Data> = () => stage1Data(context, workspace, 'validation'),
 ): Promise<Pick<Stage1Options, 'validate'>> {
   const { config } = context;
   if (config.training.earlyStopping.patienceEpochs === 0) return {};
-  const { cases, given, texts } = await stage1Data(context, workspace, 'validation');
+  const { cases, given, texts } = await load();
   const units = cases.flatMap(({ caseId, classIds }) => classIds.map((classId) => ({ caseId, classId })));
   const samples = units.map(({ caseId, classId }) => {
     const mask = workspace.cache.mask(caseId, classId);

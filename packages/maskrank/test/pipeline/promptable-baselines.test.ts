@@ -10,6 +10,7 @@ import { type Evaluation, EvaluationSchema } from '../../src/evaluation/schema.t
 import { baselineJob } from '../../src/pipeline/baselines/job.ts';
 import type { AnyBaseline } from '../../src/pipeline/baselines/registry.ts';
 import { sam, samMed2d } from '../../src/pipeline/baselines/sam.ts';
+import { selfPrompt } from '../../src/pipeline/baselines/self-prompt.ts';
 import { inRun } from '../../src/pipeline/in-run.ts';
 import { runCli } from '../cli/harness.ts';
 
@@ -225,5 +226,49 @@ describe('MedCLIP-SAM', () => {
       ['baseline', 'medclip-sam', data, ...own, '--training.steps', '3'],
       /does not use training\.steps/,
     );
+  }, 120_000);
+});
+
+describe('Self-prompt', () => {
+  it('sees the image alone, and asks for every class, those that are not there among them', async () => {
+    const chest = join(dir, 'chest');
+    const kind = ['phantom', 'chest', '--cases', '12', '--size', '64', '--classes', 'lung,opacity'];
+    await must('dataset', ...kind, '--seed', '3', '--out', chest);
+    await must('dataset', 'split', chest, '--labelled', '0.4', '--test', '0.25', '--validation', '0.2');
+    const run = join(dir, 'self');
+    const begin = ['baseline', 'self-prompt', chest, '--run', run, '--config', config];
+    const ways = [
+      '--baselines.self-prompt.use',
+      'box,point,mask',
+      '--baselines.self-prompt.distillation',
+      '1',
+    ];
+    const stopping = ['--training.early-stopping.patience-epochs', '5'];
+    expect(await resultOf(...begin, ...ways, ...stopping)).toMatchObject({
+      steps: 4,
+      relation: 'overlapping',
+      bestValidation: expect.any(Number),
+    });
+    const rows = rowsOf(run, 'baseline-self-prompt');
+    const { test } = JSON.parse(readFileSync(join(chest, 'splits.json'), 'utf8')) as { test: string[] };
+    expect(rows).toHaveLength(2 * test.length);
+    expect(new Set(rows.map(({ prompt }) => prompt.source))).toEqual(new Set(['self']));
+    expect(evaluationOf(run).prompts.oracle).toBe(false);
+    const { tensors } = await readSafetensors(checkpointOf(run, 'self-prompt'));
+    expect(tensors.get('prompt_encoder.text_proj.weight')!.shape).toEqual([128, 2]);
+    expect([...tensors.keys()].every((key) => /^(prompt_encoder|mask_decoder)\.|\.lora\./.test(key))).toBe(
+      true,
+    );
+    await must('evaluate', '--run', run);
+    expect(rowsOf(run, 'baseline-self-prompt')).toEqual(rows);
+    const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n');
+    expect(JSON.parse(lines[0]!)).toMatchObject({
+      stage: 'baseline self-prompt',
+      losses: { first: expect.any(Number) },
+    });
+  }, 120_000);
+
+  it('goes on to the same weights after a stop', async () => {
+    await expectSameAfterStop(selfPrompt);
   }, 120_000);
 });

@@ -23,6 +23,7 @@ import { embedCases } from '../embed.ts';
 import { startingModel, weightsHash } from '../model.ts';
 import { predictUnits } from '../predict-units.ts';
 import { ensurePrompts, isOracle, makePrompts } from '../prompts.ts';
+import type { UnitTexts } from '../text.ts';
 import { allUnits, byId, promptedUnits } from '../units.ts';
 import { type JobContext, openWorkspace, promptSource, splitIds, type Workspace } from '../workspace.ts';
 import type { BaselineSetting, CaseMask } from './method.ts';
@@ -179,12 +180,13 @@ export async function* promptedMasks(
   cases: readonly LabelledCase[],
   { context, workspace }: Promptable,
   prompts: ReadonlyMap<string, Prompt>,
+  texts?: UnitTexts,
 ): AsyncGenerator<CaseMask> {
   const { config, signal } = context;
   const { layout, device } = workspace;
   const embeddings = await embedCases(cases, config.evaluation.split, sam, workspace, context);
   const ids = cases.map(({ id }) => id);
-  const units = promptedUnits(allUnits(workspace, ids), prompts, embeddings);
+  const units = promptedUnits(allUnits(workspace, ids), prompts, embeddings, texts);
   const policy = { sam, embeddings, layout, device };
   const { threshold } = config.evaluation;
   const items = byId(cases);

@@ -5,10 +5,11 @@ import type { BaselineMethod } from './method.ts';
 import { nnunet } from './nnunet.ts';
 import { sam, samMed2d } from './sam.ts';
 import { samMed3d } from './sam-med3d.ts';
+import { selfPrompt } from './self-prompt.ts';
 import { unet } from './unet.ts';
 
 /** A method with its network's type forgotten. */
 // biome-ignore lint/suspicious/noExplicitAny: a method's own functions agree on the network
 export type AnyBaseline = BaselineMethod<any>;
 
-export const BASELINES: readonly AnyBaseline[] = [unet, nnunet, sam, samMed2d, samMed3d, medclipSam];
+export const BASELINES: readonly AnyBaseline[] = [unet, nnunet, sam, samMed2d, samMed3d, selfPrompt, medclipSam];

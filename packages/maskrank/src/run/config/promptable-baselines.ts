@@ -82,9 +82,8 @@ export const selfPrompt = z
       .min(1)
       .default(['box'])
       .describe(
-        'what of the first answer prompts the second: boxes of its regions, points in their middle, its mask',
+        'what of the first answer prompts the second: a box around each of its largest regions, a point deep in each, its mask',
       ),
-    points: countFrom1().max(64).default(1).describe('points, where they are used'),
     firstWeight: weight()
       .default(1)
       .describe('weight of the loss of the first answer; that of the second is 1'),

@@ -1,0 +1,103 @@
+// Baseline: Self-prompt (SAM-SP, Zhou 2024), a SAM with low-rank updates that prompts itself. At test it sees the image alone. Every class
+// has a learned token, so one network answers for all; classes that are not in a labelled image are asked for as well, up to as often
+// as those that are, or it would find every class everywhere. Not here: the two answers (training/self-prompt.ts).
+
+import { Generator, nn } from '@maskrank/torch';
+import { attachLora, isTrained, selectTrainable } from '../../models/lora.ts';
+import type { Config } from '../../run/config.ts';
+import type { TrainingCase } from '../../training/batch.ts';
+import { classFeature, SelfPromptSam, updateBoth } from '../../training/self-prompt.ts';
+import { finetune } from '../../training/stage1.ts';
+import { type Stage1Data, stage1Data, stage1Options, stage1Validation } from '../finetune.ts';
+import { startingModel } from '../model.ts';
+import { makePrompts } from '../prompts.ts';
+import type { UnitTexts } from '../text.ts';
+import { allUnits } from '../units.ts';
+import { maxBoxes, splitIds, type Workspace } from '../workspace.ts';
+import type { BaselineMethod, BaselineSetting } from './method.ts';
+import * as shared from './promptable.ts';
+
+const keys = ({ baselines: { selfPrompt } }: Config): shared.OwnKeys => ({
+  ...selfPrompt,
+  prompts: { labelled: 'none', test: 'none', use: [] },
+});
+
+/** The network is told a class where others are told a text. */
+async function open(setting: BaselineSetting): Promise<shared.Promptable> {
+  const dim = setting.classIds.length;
+  const { context, workspace } = await shared.promptable(setting, keys(setting.config), { textDim: dim });
+  return { context, workspace: { ...workspace, layout: { points: 0, boxes: 0, text: { tokens: 1, dim } } } };
+}
+
+/** Each class's name to the network. */
+function classTexts({ classes }: Workspace): UnitTexts {
+  const places = new Map(classes.map(({ id }, place) => [id, classFeature(place, classes.length)]));
+  return { model: 'classes', of: (_, classId) => places.get(classId) as ReturnType<UnitTexts['of']> };
+}
+
+/** All classes of a case, those that are in it repeated where the others are more: a class is drawn from this list. */
+function balanced(caseId: string, present: readonly number[], all: readonly number[]): TrainingCase {
+  const absent = all.filter((id) => !present.includes(id));
+  const times = Math.max(1, Math.ceil(absent.length / Math.max(1, present.length)));
+  return { caseId, classIds: [...absent, ...Array.from({ length: times }, () => present).flat()] };
+}
+
+/** Labelled cases, asked for by class alone. */
+async function dataOf(own: shared.Promptable, split: 'labelled' | 'validation'): Promise<Stage1Data> {
+  const bare = { ...own.workspace, layout: { points: 0, boxes: 0 } };
+  const data = await stage1Data(own.context, bare, split);
+  return { ...data, given: () => ({ boxes: [], points: [] }), texts: classTexts(own.workspace) };
+}
+
+export const selfPrompt: BaselineMethod<SelfPromptSam> = {
+  name: 'self-prompt',
+  title: 'Self-prompt (SAM-SP)',
+  sections: ['model', 'training', 'prompts.maxBoxes', 'baselines.selfPrompt'],
+  relation: 'overlapping',
+  check: (config) => shared.checkWeights(config, 'selfPrompt'),
+  steps: (config, cases) => shared.tuningSteps(shared.configOf(config, keys(config)), cases),
+  madeFrom: (context, workspace) => shared.madeFrom(context, workspace, keys(context.config)),
+  prepare: async (setting) => {
+    const { context, workspace } = await open(setting);
+    const { use, rank } = setting.config.baselines.selfPrompt;
+    const maxRegions = Math.max(...workspace.classes.map((cls) => maxBoxes(setting.config, cls)));
+    using start = await startingModel(workspace, context.config, context.warn, { text: 'fresh' });
+    const sam = new SelfPromptSam(start.config, { use, maxRegions });
+    nn.loadStateDict(sam, start.stateDict());
+    sam.image_encoder.mode.adapterScale = start.image_encoder.mode.adapterScale;
+    const seed = setting.random('low-rank updates').int(0, 0x7fffffff);
+    attachLora(sam, { rank, generator: Generator.seeded(seed) });
+    return sam;
+  },
+  learns: (name) => isTrained('lora', name),
+  train: async (sam, setting, loop) => {
+    const own = await open(setting);
+    const { context, workspace } = own;
+    const data = await dataOf(own, 'labelled');
+    const present = new Map(data.cases.map(({ caseId, classIds }) => [caseId, classIds]));
+    const options = stage1Options(context, workspace, sam, data);
+    return finetune({
+      ...options,
+      ...(await stage1Validation(context, workspace, sam, () => dataOf(own, 'validation'))),
+      cases: splitIds(workspace, context.config, 'labelled').map((id) =>
+        balanced(id, present.get(id) ?? [], setting.classIds),
+      ),
+      batch: { ...options.batch, noPromptProbability: 0 },
+      trainable: selectTrainable(sam, 'lora'),
+      update: updateBoth(sam, setting.config.baselines.selfPrompt),
+      loop,
+    });
+  },
+  predict: shared.noScores('self-prompt'),
+  masks: async function* (sam, cases, setting) {
+    const own = await open(setting);
+    const { context, workspace } = own;
+    const units = allUnits(
+      workspace,
+      cases.map(({ id }) => id),
+    );
+    const none = await makePrompts(units, 'none', { workspace, config: context.config }, context.signal);
+    const prompts = new Map([...none].map(([key, prompt]) => [key, { ...prompt, source: 'self' as const }]));
+    yield* shared.promptedMasks(sam, cases, own, prompts, classTexts(workspace));
+  },
+};
