@@ -13,7 +13,7 @@ export function paintBody(
   random: Random,
   patient: ChestPatient,
   pose: Pose,
-  lungs: readonly [Uint8Array, Uint8Array],
+  lungs: Uint8Array,
   heart: Uint8Array,
   width: number,
   height: number,
@@ -47,8 +47,7 @@ export function paintBody(
   const depth = random.uniform(0.18, 0.42);
   const rimSoft = random.uniform(0.5, 1.4) * u;
   const both = lend(width * height);
-  const [lungA, lungB] = lungs;
-  for (let i = 0; i < both.length; i++) both[i] = lungA[i]! | lungB[i]!;
+  both.set(lungs);
   const sharp = blur(both, width, height, rimSoft, undefined, 1);
   const wide = blurWide(both, width, height, 0.055 * width, 0.05 * height);
   const cover = lend(width * height);

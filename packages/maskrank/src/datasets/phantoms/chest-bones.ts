@@ -131,7 +131,7 @@ function paintShoulder(random: Random, thorax: Thorax, side: number, strength: n
 
 /** Trees that leave the two hila and thin out; seen where there is air. */
 export function paintVessels(random: Random, thorax: Thorax): void {
-  const { width, height, unit: u, pose, dense, lungs, patient } = thorax;
+  const { width, height, unit: u, pose, dense, air, patient } = thorax;
   const layer = lendZeros(width * height);
   const strength = random.uniform(0.03, 0.085);
   const wander = random.uniform(0.12, 0.3);
@@ -168,11 +168,10 @@ export function paintVessels(random: Random, thorax: Thorax): void {
     }
   }
   const mesh = new Noise(random, random.uniform(2.2, 4) * u);
-  const meshes = mesh.paint(width, height, random.chance(0.3) ? random.uniform(0.008, 0.024) : 0.006);
-  const [lungA, lungB] = lungs;
+  const meshes = mesh.paint(width, height, random.chance(0.3) ? random.uniform(0.008, 0.024) : 0.006, air);
   for (let i = 0; i < dense.length; i++) {
     const line = layer[i]!;
-    if (lungA[i]! | lungB[i]!) dense[i]! += (line < 0.22 ? line : 0.22) + meshes[i]!;
+    if (air[i] === 1) dense[i]! += (line < 0.22 ? line : 0.22) + meshes[i]!;
     else if (line > 0) dense[i]! += 0.35 * (line < 0.2 ? line : 0.2);
   }
 }

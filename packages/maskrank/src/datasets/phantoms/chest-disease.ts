@@ -60,23 +60,22 @@ export function diseaseWords(
   return { lungs: short[kind], full: words[kind] };
 }
 
-/** Adds absorption; gives the masks of opacities and of fluid. */
-export function paintDisease(random: Random, thorax: Thorax): { opacity: Uint8Array; fluid: Uint8Array } {
+/** Adds absorption; gives the mask of opacities and takes out of `lung` what fluid covers. */
+export function paintDisease(random: Random, thorax: Thorax, lung: Uint8Array): Uint8Array {
   const { width, height, patient } = thorax;
   const opacity = new Uint8Array(width * height);
-  const fluid = new Uint8Array(width * height);
-  const { kind, lung } = patient.disease;
-  if (kind === 'effusion') paintFluid(random, thorax, lung, fluid);
+  const { kind, lung: side } = patient.disease;
+  if (kind === 'effusion') paintFluid(random, thorax, side, lung);
   if (kind === 'nodule')
     for (let k = random.int(1, 3); k > 0; k--)
-      paintPatch(random, thorax, lung, opacity, {
+      paintPatch(random, thorax, side, opacity, {
         size: [0.016, 0.04],
         amount: [0.1, 0.22],
         ragged: 0.15,
         cavity: false,
       });
   if (kind === 'cavity')
-    paintPatch(random, thorax, lung, opacity, {
+    paintPatch(random, thorax, side, opacity, {
       size: [0.04, 0.08],
       amount: [0.12, 0.25],
       ragged: 0.2,
@@ -85,14 +84,14 @@ export function paintDisease(random: Random, thorax: Thorax): { opacity: Uint8Ar
   if (kind === 'opacity') {
     const spread = random.chance(0.4);
     for (let k = random.int(1, 4); k > 0; k--)
-      paintPatch(random, thorax, spread && k === 1 ? ((1 - lung) as 0 | 1) : lung, opacity, {
+      paintPatch(random, thorax, spread && k === 1 ? ((1 - side) as 0 | 1) : side, opacity, {
         size: [0.05, 0.14],
         amount: [0.06, 0.26],
         ragged: 0.8,
         cavity: false,
       });
   }
-  return { opacity, fluid };
+  return opacity;
 }
 
 type PatchRecipe = {
@@ -152,7 +151,7 @@ function pixelInside(random: Random, mask: Uint8Array, width: number): { x: numb
 }
 
 /** Fluid from the angle of the diaphragm up to a meniscus that rises along the chest wall. */
-function paintFluid(random: Random, thorax: Thorax, lung: 0 | 1, fluid: Uint8Array): void {
+function paintFluid(random: Random, thorax: Thorax, lung: 0 | 1, seen: Uint8Array): void {
   const { width, height, unit: u, dense, lungs, pose, patient } = thorax;
   const inside = lungs[lung];
   const level = patient.dome - random.uniform(-0.02, 0.3);
@@ -168,7 +167,7 @@ function paintFluid(random: Random, thorax: Thorax, lung: 0 | 1, fluid: Uint8Arr
       const i = y * width + x;
       if (inside[i] !== 1) continue;
       veil[i] = 1;
-      fluid[i] = 1;
+      seen[i] = 0;
     }
   }
   const amount = random.uniform(0.16, 0.34);

@@ -82,6 +82,8 @@ export type Thorax = {
   readonly dense: Field;
   /** Right and left lung of the patient: the picture's left and right. */
   readonly lungs: readonly [Uint8Array, Uint8Array];
+  /** Both. */
+  readonly air: Uint8Array;
 };
 
 function drawChest(patientStream: Random, random: Random, sizePx: number): PhantomImage {
@@ -95,22 +97,17 @@ function drawChest(patientStream: Random, random: Random, sizePx: number): Phant
 
   const shape = random.fork('shape');
   const outlines = ([-1, 1] as const).map((side) => lungOutline(shape, patient, side, pose));
-  const lungs = outlines.map((outline) => {
-    const data = new Uint8Array(width * height);
-    fillPolygon(data, width, height, outline);
-    return data;
-  }) as [Uint8Array, Uint8Array];
-  const heartOutline = outlineHeart(shape, patient, pose);
-  const heart = new Uint8Array(width * height);
-  fillPolygon(heart, width, height, heartOutline);
-  const [lungA, lungB] = lungs;
-  for (let i = 0; i < heart.length; i++) if (lungA[i]! | lungB[i]!) heart[i] = 0;
+  const lungs = outlines.map((outline) => filled(width, height, [outline])) as [Uint8Array, Uint8Array];
+  const air = filled(width, height, outlines);
+  const heart = filled(width, height, [outlineHeart(shape, patient, pose)]);
+  for (const outline of outlines) fillPolygon(heart, width, height, outline, 0);
 
-  const dense = paintBody(random.fork('body'), patient, pose, lungs, heart, width, height);
-  const thorax: Thorax = { width, height, unit, pose, patient, dense, lungs };
+  const dense = paintBody(random.fork('body'), patient, pose, air, heart, width, height);
+  const thorax: Thorax = { width, height, unit, pose, patient, dense, lungs, air };
   paintVessels(random.fork('vessels'), thorax);
   paintBones(random.fork('bones'), thorax);
-  const { opacity, fluid } = paintDisease(random.fork('disease'), thorax);
+  const lung = air.slice();
+  const opacity = paintDisease(random.fork('disease'), thorax, lung);
   const device = paintDevices(random.fork('devices'), thorax);
   let grey = expose(random.fork('exposure'), dense, width, height);
   paintMarkers(random.fork('markers'), grey, width, height);
@@ -120,8 +117,6 @@ function drawChest(patientStream: Random, random: Random, sizePx: number): Phant
     blocksChance: 0.2,
   });
 
-  const lung = new Uint8Array(width * height);
-  for (let i = 0; i < lung.length; i++) lung[i] = (lungA[i]! | lungB[i]!) & (fluid[i]! ^ 1);
   const masks = new Map<number, Mask>();
   const addMask = (id: number, data: Uint8Array) => {
     if (data.includes(1)) masks.set(id, { width, height, data });
@@ -135,6 +130,13 @@ function drawChest(patientStream: Random, random: Random, sizePx: number): Phant
     ...describe(random.fork('language'), patient, masks),
     tags: { pathology: patient.disease.kind, device },
   };
+}
+
+/** The mask of what some outlines hold. */
+function filled(width: number, height: number, outlines: readonly Vertex[][]): Uint8Array {
+  const data = new Uint8Array(width * height);
+  for (const outline of outlines) fillPolygon(data, width, height, outline);
+  return data;
 }
 
 function drawPose(random: Random, width: number, height: number): Pose {

@@ -104,32 +104,28 @@ type Blob = {
   xy: number;
 };
 
-function runsOf({ width, height, data }: Mask): Runs {
+function runsOf({ width, data }: Mask): Runs {
   let capacity = 1024;
   let row = new Int32Array(capacity);
   let from = new Int32Array(capacity);
   let to = new Int32Array(capacity);
   let count = 0;
-  for (let y = 0, i = 0; y < height; y++) {
-    for (const end = i + width, start = i; i < end; ) {
-      if (data[i] === 0) {
-        i++;
-        continue;
-      }
-      if (count === capacity) {
-        capacity *= 2;
-        [row, from, to] = [row, from, to].map((old) => {
-          const grown = new Int32Array(capacity);
-          grown.set(old);
-          return grown;
-        }) as [typeof row, typeof from, typeof to];
-      }
-      row[count] = y;
-      from[count] = i - start;
-      while (i < end && data[i] !== 0) i++;
-      to[count] = i - start;
-      count++;
+  for (let i = data.indexOf(1); i >= 0; i = data.indexOf(1, i)) {
+    if (count === capacity) {
+      capacity *= 2;
+      [row, from, to] = [row, from, to].map((old) => {
+        const grown = new Int32Array(capacity);
+        grown.set(old);
+        return grown;
+      }) as [typeof row, typeof from, typeof to];
     }
+    const y = Math.floor(i / width);
+    const start = y * width;
+    row[count] = y;
+    from[count] = i - start;
+    while (i < start + width && data[i] === 1) i++;
+    to[count] = i - start;
+    count++;
   }
   return { count, row, from, to, root: uniteRuns(count, row, from, to) };
 }

@@ -123,32 +123,37 @@ function boxColumns(field: Field, width: number, height: number, radius: number)
   const whole = Math.floor(radius);
   const part = radius - whole;
   const norm = 1 / (2 * radius + 1);
-  const last = height - 1;
-  if (whole === 0) {
-    for (let y = 0, i = 0; y < height; y++) {
-      const up = y > 0 ? -width : 0;
-      const down = y < last ? width : 0;
-      for (const end = i + width; i < end; i++)
-        out[i] = (field[i]! + part * (field[i + up]! + field[i + down]!)) * norm;
-    }
-    return out;
-  }
+  const inner = part * norm;
+  const rowAt = (y: number) => clamp(y, 0, height - 1) * width;
   const sums = new Float64Array(width);
   for (let k = -whole; k <= whole; k++) {
-    const from = clamp(k, 0, last) * width;
+    const from = rowAt(k);
     for (let x = 0; x < width; x++) sums[x]! += field[from + x]!;
   }
-  const inner = part * norm;
-  for (let y = 0; y < height; y++) {
-    const after = Math.min(last, y + whole + 1) * width;
-    const before = Math.max(0, y - whole - 1) * width;
-    const first = Math.max(0, y - whole) * width;
-    const row = y * width;
+  // Two rows at a time share what they read. The lower is written first: past the last row it falls on the upper.
+  for (let y = 0; y < height; y += 2) {
+    const upper = y * width;
+    const lower = rowAt(y + 1);
+    const [head, nextHead] = [rowAt(y + whole + 1), rowAt(y + whole + 2)];
+    const [before, tail, nextTail] = [rowAt(y - whole - 1), rowAt(y - whole), rowAt(y - whole + 1)];
+    if (whole === 0) {
+      for (let x = 0; x < width; x++) {
+        const a = field[upper + x]!;
+        const b = field[lower + x]!;
+        out[lower + x] = (b + part * (a + field[nextHead + x]!)) * norm;
+        out[upper + x] = (a + part * (field[before + x]! + b)) * norm;
+      }
+      continue;
+    }
     for (let x = 0; x < width; x++) {
       const sum = sums[x]!;
-      const a = field[after + x]!;
-      out[row + x] = sum * norm + inner * (a + field[before + x]!);
-      sums[x] = sum + a - field[first + x]!;
+      const a = field[head + x]!;
+      const b = field[nextHead + x]!;
+      const c = field[tail + x]!;
+      const next = sum + a - c;
+      out[lower + x] = next * norm + inner * (b + c);
+      out[upper + x] = sum * norm + inner * (a + field[before + x]!);
+      sums[x] = next + b - field[nextTail + x]!;
     }
   }
   return out;

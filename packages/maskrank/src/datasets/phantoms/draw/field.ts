@@ -55,9 +55,11 @@ export function upsample(
       const above = grid[at + c]!;
       line[c] = above + f * (grid[at + columns + c]! - above);
     }
-    for (let c = 0, x = 0; x < width; c++) {
-      let value = line[c]!;
-      const slope = (line[c + 1]! - value) * share;
+    let next = line[0]!;
+    for (let c = 1, x = 0; x < width; c++) {
+      let value = next;
+      next = line[c]!;
+      const slope = (next - value) * share;
       const end = x + step < width ? x + step : width;
       for (; x < end; x++, i++) {
         out[i] = value;

@@ -141,6 +141,7 @@ export function stroke(
     nearest = new Float32Array(field.length).fill(FAR);
     touched = new Int32Array(field.length);
   }
+  const [near, order] = [nearest, touched];
   let count = 0;
   for (let k = 0; k + 1 < path.length; k++) {
     const a = path[k]!;
@@ -150,13 +151,19 @@ export function stroke(
     const scale = 1 / (dx * dx + dy * dy || 1);
     const w = Math.max(0.5, reach * taper((k + 0.5) / (path.length - 1)));
     const narrow = 1 / (w * w);
+    // The band of pixels near enough, row by row, if the piece is not level; a pixel of slack for rounding.
+    const lean = dy === 0 ? 0 : dx / dy;
+    const spread = dy === 0 ? Infinity : (w * Math.sqrt(dx * dx + dy * dy)) / Math.abs(dy) + 2;
     const x0 = Math.max(0, Math.floor(Math.min(a.x, b.x) - w));
     const x1 = Math.min(width - 1, Math.ceil(Math.max(a.x, b.x) + w));
     const y0 = Math.max(0, Math.floor(Math.min(a.y, b.y) - w));
     const y1 = Math.min(height - 1, Math.ceil(Math.max(a.y, b.y) + w));
     for (let y = y0; y <= y1; y++) {
       const py = y + 0.5 - a.y;
-      for (let x = x0; x <= x1; x++) {
+      const middle = a.x + py * lean;
+      const from = Math.max(x0, Math.floor(middle - spread));
+      const to = Math.min(x1, Math.ceil(middle + spread));
+      for (let x = from; x <= to; x++) {
         const px = x + 0.5 - a.x;
         const along = (px * dx + py * dy) * scale;
         const t = along < 0 ? 0 : along > 1 ? 1 : along;
@@ -165,9 +172,9 @@ export function stroke(
         const d = (ex * ex + ey * ey) * narrow;
         if (d >= 1) continue;
         const i = y * width + x;
-        const known = nearest[i]!;
-        if (known === FAR) touched[count++] = i;
-        if (d < known) nearest[i] = d;
+        const known = near[i]!;
+        if (known === FAR) order[count++] = i;
+        if (d < known) near[i] = d;
       }
     }
   }
@@ -175,9 +182,9 @@ export function stroke(
   const fade = amount * Math.min(1, halfWidth);
   const table = tableOf(profile);
   for (let k = 0; k < count; k++) {
-    const i = touched[k]!;
-    field[i]! += fade * table[(nearest[i]! * STEPS) | 0]!;
-    nearest[i] = FAR;
+    const i = order[k]!;
+    field[i]! += fade * table[(near[i]! * STEPS) | 0]!;
+    near[i] = FAR;
   }
 }
 

@@ -109,24 +109,32 @@ export class Noise {
     return top + (v - iv) * (bottom - top);
   }
 
-  /** The noise at every pixel. */
-  paint(width: number, height: number, amount = 1): Field {
+  /** The noise at every pixel, or only those that `where` names: the others may then hold anything. */
+  paint(width: number, height: number, amount = 1, where?: Uint8Array): Field {
     const { step } = this;
     const out = lend(width * height);
-    if (step === 1) return this.fill(out, width, height, 1, amount);
+    if (step === 1) return this.fill(out, width, height, 1, amount, where);
     const columns = Math.ceil(width / step) + 1;
     const rows = Math.ceil(height / step) + 1;
     const grid = this.fill(new Float32Array(columns * rows), columns, rows, step, amount);
     return upsample(grid, columns, step, out, width, height);
   }
 
-  private fill(out: Field, columns: number, rows: number, step: number, amount: number): Field {
+  private fill(
+    out: Field,
+    columns: number,
+    rows: number,
+    step: number,
+    amount: number,
+    where?: Uint8Array,
+  ): Field {
     const { ux, uy, vx, vy } = this;
     for (let r = 0, i = 0; r < rows; r++) {
       const u = this.u0 + uy * step * r;
       const v = this.v0 + vy * step * r;
       for (let c = 0; c < columns; c++, i++)
-        out[i] = amount * this.read(u + ux * step * c, v + vx * step * c);
+        if (where === undefined || where[i] === 1)
+          out[i] = amount * this.read(u + ux * step * c, v + vx * step * c);
     }
     return out;
   }
