@@ -182,6 +182,14 @@ export {
 } from './training/baselines/loss.ts';
 export { type DenseSample, denseBatch } from './training/baselines/batch.ts';
 export {
+  type PseudoLabels,
+  probabilityDistance,
+  pseudoLabelLoss,
+  pseudoLabels,
+  rampUp,
+} from './training/baselines/consistency.ts';
+export type { Teacher, UnlabelledLoss, UnlabelledTerm } from './training/baselines/unlabelled.ts';
+export {
   type BaselineLoop,
   loopOf,
   type SupervisedOptions,
@@ -272,11 +280,13 @@ export { type BaselineResult, baselineJob } from './pipeline/baselines/job.ts';
 export {
   type BaselineMethod,
   type BaselineSetting,
-  paintedMasks,
+  type Painted,
+  paint,
   supervisedOptions,
 } from './pipeline/baselines/method.ts';
 export { BASELINES } from './pipeline/baselines/registry.ts';
 export { nnunet } from './pipeline/baselines/nnunet.ts';
 export { unet } from './pipeline/baselines/unet.ts';
+export { toneChanges, unlabelledImages } from './pipeline/baselines/semi-supervised.ts';
 export { type InputRecipe, loadModel } from './pipeline/model.ts';
 export { predictJob } from './pipeline/predict.ts';

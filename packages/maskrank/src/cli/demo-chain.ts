@@ -21,9 +21,9 @@ export const DEMO_CONFIG = {
   model: { name: 'sam-med2d-tiny', weights: 'sam-med2d-tiny' },
   clip: { weights: 'biomedclip-tiny' },
   saliency: { method: 'similarity' }, // what a small CLIP that learned places is good at
-  text: { knowledge: 'cards' },
+  text: { answers: 'medvint', knowledge: 'cards', medvint: { weights: 'medvint-tiny' } },
   prompts: {
-    use: ['box', 'point', 'knowledge'],
+    use: ['box', 'point', 'vqa', 'knowledge'],
     labelled: 'saliency',
     unlabelled: 'saliency',
     test: 'saliency',

@@ -2,12 +2,15 @@
 
 import type { Verb } from './verb.ts';
 import { align } from './verbs/align.ts';
+import { baselineFixmatch } from './verbs/baseline-fixmatch.ts';
+import { baselineMeanTeacher } from './verbs/baseline-mean-teacher.ts';
 import { baselineMedclipSam } from './verbs/baseline-medclip-sam.ts';
 import { baselineNnunet } from './verbs/baseline-nnunet.ts';
 import { baselineSam } from './verbs/baseline-sam.ts';
 import { baselineSamMed2d } from './verbs/baseline-sam-med2d.ts';
 import { baselineSamMed3d } from './verbs/baseline-sam-med3d.ts';
 import { baselineSelfPrompt } from './verbs/baseline-self-prompt.ts';
+import { baselineSelfTraining } from './verbs/baseline-self-training.ts';
 import { baselineUnet } from './verbs/baseline-unet.ts';
 import { datasetImport } from './verbs/dataset-import.ts';
 import { datasetPhantom } from './verbs/dataset-phantom.ts';
@@ -57,6 +60,9 @@ export const registry: readonly Verb[] = [
   baselineSamMed3d,
   baselineSelfPrompt,
   baselineMedclipSam,
+  baselineSelfTraining,
+  baselineMeanTeacher,
+  baselineFixmatch,
   evaluate,
   report,
   predict,

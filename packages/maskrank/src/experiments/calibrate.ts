@@ -61,6 +61,9 @@ function short(method: string): Overrides {
     'alignment.steps': STEPS,
     'alignment.logEverySteps': 1,
     'alignment.alarms.action': 'warn',
+    // Of the U-Net, and of methods that train one.
+    'baselines.unet.steps': STEPS,
+    'baselines.unet.logEverySteps': 1,
     [`baselines.${sectionOf(method)}.steps`]: STEPS,
     [`baselines.${sectionOf(method)}.logEverySteps`]: 1,
   };

@@ -31,7 +31,7 @@ const VariantSchema = z.strictObject({
 const ArmSchema = z.strictObject({
   name: Name,
   title: Text,
-  /** `stage1`, `stage2`, a baseline's name, or `every-baseline` for all that there are. */
+  /** `stage1`, `stage2`, a baseline's name, or `every-baseline` for all that learn without unlabelled cases. */
   method: Name,
   /** Shares of the training cases used with masks; a list makes a row of each. */
   labelled: Shares,

@@ -16,10 +16,10 @@ export type Method = {
   readonly baseline?: {
     /** What of the configuration shapes its row. */
     readonly sections: readonly ConfigPart[];
-  } & Pick<AnyBaseline, 'check' | 'needsMasks' | 'steps' | 'storedPrompts'>;
+  } & Pick<AnyBaseline, 'check' | 'needsMasks' | 'steps' | 'storedPrompts' | 'usesUnlabelled'>;
 };
 
-/** Stands for every baseline that there is. */
+/** Stands for every baseline that learns from masks alone, or from nothing; those that need unlabelled cases too are named one by one. */
 export const EVERY_BASELINE = 'every-baseline';
 
 const STAGES: readonly Method[] = [
@@ -50,7 +50,8 @@ export const sectionOf = (baseline: string): string =>
 
 /** The methods that an arm's `method` means. Throws UsageError with the list of those that are. */
 export function methodsNamed(name: string, methods: readonly Method[], who: string): readonly Method[] {
-  if (name === EVERY_BASELINE) return methods.filter(({ baseline }) => baseline !== undefined);
+  if (name === EVERY_BASELINE)
+    return methods.filter(({ baseline }) => baseline !== undefined && baseline.usesUnlabelled !== true);
   const found = methods.find((method) => method.name === name);
   if (found !== undefined) return [found];
   const names = [...methods.map((method) => method.name), EVERY_BASELINE];

@@ -81,6 +81,10 @@ function rowsOfArm(
             throw new UsageError(
               `${definition.name}, arm ${arm.name}: labelled ${l} and unlabelled ${u} are more than all training cases; allowed: at most 1 together.`,
             );
+          if (u === 0 && method.baseline?.usesUnlabelled === true)
+            throw new UsageError(
+              `${definition.name}, arm ${arm.name}: ${method.name} learns from unlabelled cases too; give the arm a share of them, such as "unlabelled": 0.4.`,
+            );
           const words = [
             variant?.title,
             severalShares ? percentText(shareOf(share)) : undefined,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { memory, setThreads } from '@maskrank/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addToRun, selfTraining } from '../../../../examples/custom-baseline.ts';
+import { addToRun, piModel } from '../../../../examples/custom-baseline.ts';
 import { runCli } from '../cli/harness.ts';
 
 describe('a baseline in one file', () => {
@@ -29,21 +29,15 @@ describe('a baseline in one file', () => {
     expect(readFileSync(path, 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(60);
   });
 
-  it('is trained in two phases and stands beside the U-Net; a second call finds it done', async () => {
+  it('learns from the unlabelled cases and stands beside the U-Net; a second call finds it done', async () => {
     const before = memory().tensors;
-    const first = await addToRun(run, selfTraining);
+    const first = await addToRun(run, piModel);
     expect(first).toMatchObject({ steps: 2, resumed: false });
-    expect(first.evaluation.stages.map(({ title }) => title)).toEqual([
-      'U-Net from scratch',
-      'Self-training',
-    ]);
+    expect(first.evaluation.stages.map(({ title }) => title)).toEqual(['U-Net from scratch', 'Π-model']);
     const [unet, own] = first.evaluation.stages;
     expect(own?.checkpoint).not.toBe(unet?.checkpoint);
-    for (const name of ['', '-teacher'])
-      expect(existsSync(join(run, 'checkpoints', `baseline-self-training${name}.state.safetensors`))).toBe(
-        true,
-      );
-    const again = await addToRun(run, selfTraining);
+    expect(existsSync(join(run, 'checkpoints', 'baseline-pi-model.state.safetensors'))).toBe(true);
+    const again = await addToRun(run, piModel);
     expect(again).toMatchObject({ steps: 0, resumed: true });
     expect(again.evaluation).toEqual(first.evaluation);
     expect(memory().tensors).toBe(before);

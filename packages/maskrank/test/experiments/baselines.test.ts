@@ -45,7 +45,8 @@ describe('every-baseline', () => {
     expect(leftOut).toEqual([
       { method: 'sam-med3d', data: 'breast', why: expect.stringContaining('no slices of volumes') },
     ]);
-    const names = BASELINES.map(({ name }) => name).filter((name) => name !== 'sam-med3d');
+    const fromMasks = BASELINES.filter(({ usesUnlabelled }) => usesUnlabelled !== true);
+    const names = fromMasks.map(({ name }) => name).filter((name) => name !== 'sam-med3d');
     expect(methodsIn({ ...graph, leftOut })).toEqual(names.flatMap((name) => [name, name]));
   });
 
@@ -61,6 +62,13 @@ it('a method by its name is refused where it cannot be done', async () => {
     /row sam-med3d on breast: .* no slices of volumes, .* leave the arm out/,
   );
   await expect(graphOf([arm('sam')], {})).rejects.toThrow(/row sam on breast: .*there are no weights/);
+});
+
+it('a method that learns from unlabelled cases needs a share of them, and stands on a division that has them', async () => {
+  expect(() => graphOf([arm('fixmatch')], {})).toThrow(/arm fixmatch: .* give the arm a share/);
+  const { cells, jobs } = await graphOf([arm('fixmatch', { unlabelled: 0.4 })], {});
+  const [division] = jobs.get(cells[0]!.job)!.needs;
+  expect(jobs.get(division!)!.division).toMatchObject({ labelled: 0.5, unlabelled: 0.4 });
 });
 
 describe('prompts', () => {

@@ -4,6 +4,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { nn } from '@maskrank/torch';
+import { DataError } from '@maskrank/torch/errors';
 import type { Evaluation } from '../../evaluation/schema.ts';
 import { MetricsLog } from '../../run/metrics.ts';
 import { areExclusive } from '../../training/baselines/batch.ts';
@@ -40,6 +41,7 @@ export async function baselineJob(
   { restart = false }: { readonly restart?: boolean } = {},
 ): Promise<BaselineResult> {
   const workspace = await openWorkspace(context, datasetDir);
+  requireUnlabelled(workspace, method);
   await method.check?.(context.config, workspace.dataset.dataset);
   const trained = await trainBaseline(context, workspace, method, restart);
   const { row, results, volumes } = await measureBaseline(context, workspace, method);
@@ -103,6 +105,14 @@ async function trainBaseline(
   } finally {
     network.dispose();
   }
+}
+
+/** Before anything is trained: a method that learns from unlabelled cases needs some. */
+function requireUnlabelled({ dataset, splits }: Workspace, { name, usesUnlabelled }: AnyBaseline): void {
+  if (usesUnlabelled !== true || splits.unlabelled.length > 0) return;
+  throw new DataError(
+    `baseline ${name} learns from unlabelled cases too, and the division of ${dataset.dir} has none beside ${splits.labelled.length} labelled. Divide with a smaller --labelled share (maskrank dataset split), or take a method that learns from masks alone (maskrank baseline unet).`,
+  );
 }
 
 /** As configured, else as the labelled masks show. */

@@ -30,6 +30,8 @@ export type BaselineMethod<N extends nn.Module = nn.Layer> = {
   readonly title: string;
   /** What of the configuration shapes it, beside classes, canvas and augmentation, which all share. */
   readonly sections: HashedSections;
+  /** It learns from the unlabelled cases too, and is refused where the division has none. */
+  readonly usesUnlabelled?: true;
   /** What only its masks depend on, not its weights: where the prompts of measured cases come from. */
   readonly asksWith?: HashedSections;
   /** Of a method that answers for each class by itself; else configuration and masks decide. */
@@ -168,26 +170,39 @@ export async function supervisedOptions(
   };
 }
 
-/** What a network says of an image on the canvas: the masks of the classes that it finds. */
-export function paintedMasks<N extends nn.Module>(
+/** What a network says of an image on the canvas. */
+export type Painted = {
+  /** Masks of the classes that it finds. */
+  readonly masks: ReadonlyMap<number, Mask>;
+  /** Mean probability of their pixels by the scores, 0.5..1; 0 where it finds nothing. */
+  readonly confidence: number;
+};
+
+export function paint<N extends nn.Module>(
   { predict }: Pick<BaselineMethod<N>, 'predict'>,
   network: N,
   { pixels, area }: DenseSample,
   setting: BaselineSetting,
-): ReadonlyMap<number, Mask> {
+): Painted {
   const { width, height } = pixels;
   const { canvas, device } = setting.workspace;
   const planes = normaliseCanvas(pixels, area, canvas.normalisation);
   network.eval();
-  const found = tidy(() =>
+  const scores = tidy(() =>
     noGrad(() => {
       const images = fromTypedArray(planes, [1, 3, height, width], { share: true }).to(device as 'cuda');
-      return predict(network, images, setting).gt(0).toTypedArray() as Uint8Array;
+      return predict(network, images, setting).toFloat32Array(); // [1, C, S, S]
     }),
   );
-  const masks = setting.classIds.map((classId, c): [number, Mask] => [
-    classId,
-    { width, height, data: found.slice(c * width * height, (c + 1) * width * height) },
-  ]);
-  return new Map(masks.filter(([, { data }]) => data.includes(1)));
+  const masks = new Map<number, Mask>();
+  let [pixelsFound, probability] = [0, 0];
+  for (const [c, classId] of setting.classIds.entries()) {
+    const own = scores.subarray(c * width * height, (c + 1) * width * height);
+    const found = own.filter((score) => score > 0);
+    if (found.length === 0) continue;
+    masks.set(classId, { width, height, data: Uint8Array.from(own, (score) => Number(score > 0)) });
+    pixelsFound += found.length;
+    probability += found.reduce((sum, score) => sum + 1 / (1 + Math.exp(-score)), 0);
+  }
+  return { masks, confidence: pixelsFound === 0 ? 0 : probability / pixelsFound };
 }

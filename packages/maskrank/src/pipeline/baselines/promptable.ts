@@ -9,7 +9,7 @@ import { UsageError } from '@maskrank/torch/errors';
 import type { LabelledCase } from '../../datasets/cases.ts';
 import type { Mask } from '../../imaging/types.ts';
 import { attachLora } from '../../models/lora.ts';
-import { isSamConfigName, type LoadSamOptions, type Sam } from '../../models/sam/index.ts';
+import { isSamConfigName, type Sam } from '../../models/sam/index.ts';
 import { inspectWeights } from '../../models/weights/families.ts';
 import { resolveWeights } from '../../models/weights/index.ts';
 import type { Prompt } from '../../prompting/prompt.ts';
@@ -20,7 +20,7 @@ import { canonicalJson, type HashedSections } from '../../run/resolve.ts';
 import { stage1Steps } from '../../training/stage1.ts';
 import { type Unit, unitKey } from '../../training/units.ts';
 import { embedCases } from '../embed.ts';
-import { startingModel, weightsHash } from '../model.ts';
+import { weightsHash } from '../model.ts';
 import { predictUnits } from '../predict-units.ts';
 import { ensurePrompts, isOracle, makePrompts } from '../prompts.ts';
 import type { UnitTexts } from '../text.ts';
@@ -118,26 +118,25 @@ export async function madeFrom(
   own: OwnKeys,
 ): Promise<Readonly<Record<string, string>>> {
   const inner = configOf(config, own);
-  const weights = await weightsHash(inner.model.weights as string);
+  const { weights } = inner.model;
+  const start = weights === null ? {} : { weights: await weightsHash(weights) };
   const source = promptSource(inner, 'labelled');
-  if (own.prompts === undefined || (source !== 'saliency' && source !== 'file')) return { weights };
+  if (source !== 'saliency' && source !== 'file') return start;
   const { prompts: path } = run.paths;
   const lines = existsSync(path) ? readPrompts(path) : new Map();
   const taken = allUnits(workspace, splitIds(workspace, inner, 'labelled')).map(({ caseId, classId }) => {
     const line = lines.get(promptKey({ case: caseId, class: classId }));
     return [caseId, classId, line?.boxes ?? null, line?.points ?? null];
   });
-  return { weights, prompts: createHash('sha256').update(canonicalJson(taken)).digest('hex') };
+  return { ...start, prompts: createHash('sha256').update(canonicalJson(taken)).digest('hex') };
 }
 
-/** The network with its starting weights and fresh low-rank updates, which change nothing yet. */
-export async function withLora(
-  { context, workspace }: Promptable,
+/** Gives a network fresh low-rank updates, which change nothing yet. */
+export function withLora<S extends Sam>(
+  sam: S,
   { random }: Pick<BaselineSetting, 'random'>,
   { rank }: { readonly rank: number },
-  parts: Pick<LoadSamOptions, 'text'> = {},
-): Promise<Sam> {
-  const sam = await startingModel(workspace, context.config, context.warn, parts);
+): S {
   attachLora(sam, { rank, generator: Generator.seeded(random('low-rank updates').int(0, 0x7fffffff)) });
   return sam;
 }

@@ -7,6 +7,7 @@ import type { Sam } from '../../models/sam/index.ts';
 import type { Config } from '../../run/config.ts';
 import { finetune } from '../../training/stage1.ts';
 import { stage1Data, stage1Options, stage1Validation } from '../finetune.ts';
+import { startingModel } from '../model.ts';
 import type { BaselineMethod, BaselineSetting } from './method.ts';
 import * as shared from './promptable.ts';
 
@@ -32,7 +33,11 @@ function tuned({ name, title, section, scope, ...changes }: Family): BaselineMet
     storedPrompts: (config) => shared.storedPrompts(shared.configOf(config, keys(config))),
     steps: (config, cases) => shared.tuningSteps(shared.configOf(config, keys(config)), cases),
     madeFrom: (context, workspace) => shared.madeFrom(context, workspace, keys(context.config)),
-    prepare: async (setting) => shared.withLora(await open(setting), setting, keys(setting.config)),
+    prepare: async (setting) => {
+      const { context, workspace } = await open(setting);
+      const sam = await startingModel(workspace, context.config, context.warn);
+      return shared.withLora(sam, setting, keys(setting.config));
+    },
     learns: (parameter, config) => isTrained(scope(config), parameter),
     train: async (sam, setting, loop) => {
       const { context, workspace } = await open(setting);

@@ -2,8 +2,8 @@
 // has a learned token, so one network answers for all; classes that are not in a labelled image are asked for as well, up to as often
 // as those that are, or it would find every class everywhere. Not here: the two answers (training/self-prompt.ts).
 
-import { Generator, nn } from '@maskrank/torch';
-import { attachLora, isTrained, selectTrainable } from '../../models/lora.ts';
+import { nn } from '@maskrank/torch';
+import { isTrained, selectTrainable } from '../../models/lora.ts';
 import type { Config } from '../../run/config.ts';
 import type { TrainingCase } from '../../training/batch.ts';
 import { classFeature, SelfPromptSam, updateBoth } from '../../training/self-prompt.ts';
@@ -59,15 +59,13 @@ export const selfPrompt: BaselineMethod<SelfPromptSam> = {
   madeFrom: (context, workspace) => shared.madeFrom(context, workspace, keys(context.config)),
   prepare: async (setting) => {
     const { context, workspace } = await open(setting);
-    const { use, rank } = setting.config.baselines.selfPrompt;
+    const own = setting.config.baselines.selfPrompt;
     const maxRegions = Math.max(...workspace.classes.map((cls) => maxBoxes(setting.config, cls)));
     using start = await startingModel(workspace, context.config, context.warn, { text: 'fresh' });
-    const sam = new SelfPromptSam(start.config, { use, maxRegions });
+    const sam = new SelfPromptSam(start.config, { use: own.use, maxRegions });
     nn.loadStateDict(sam, start.stateDict());
     sam.image_encoder.mode.adapterScale = start.image_encoder.mode.adapterScale;
-    const seed = setting.random('low-rank updates').int(0, 0x7fffffff);
-    attachLora(sam, { rank, generator: Generator.seeded(seed) });
-    return sam;
+    return shared.withLora(sam, setting, own);
   },
   learns: (name) => isTrained('lora', name),
   train: async (sam, setting, loop) => {

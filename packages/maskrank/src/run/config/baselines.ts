@@ -6,6 +6,7 @@ import { nnunet } from './nnunet.ts';
 import { medclipSam, sam, samMed2d, selfPrompt } from './promptable-baselines.ts';
 import { count, countFrom1, rate, weight } from './ranges.ts';
 import { samMed3d } from './sam-med3d.ts';
+import { fixmatch, meanTeacher, selfTraining } from './semi-supervised.ts';
 
 /** What every training from random weights needs; a method adds its own keys. */
 const supervised = {
@@ -67,6 +68,9 @@ export const baselines = z
     sam,
     samMed2d,
     samMed3d,
+    selfTraining,
+    meanTeacher,
+    fixmatch,
     selfPrompt,
     medclipSam,
   })

@@ -1,0 +1,38 @@
+// Baseline: FixMatch (Sohn 2020), pixel by pixel as for segmentation. Where a U-Net is sure of an image that was only moved, it must
+// say the same of a copy whose grey values were changed strongly.
+
+import type { Unet } from '../../models/unet/index.ts';
+import { pseudoLabelLoss, pseudoLabels } from '../../training/baselines/consistency.ts';
+import { supervisedSteps, trainSupervised } from '../../training/baselines/supervised.ts';
+import { type BaselineMethod, supervisedOptions } from './method.ts';
+import { toneChanges, unchanged, unlabelledImages } from './semi-supervised.ts';
+import { unet } from './unet.ts';
+
+export const fixmatch: BaselineMethod<Unet> = {
+  name: 'fixmatch',
+  title: 'FixMatch',
+  sections: ['baselines.unet', 'baselines.fixmatch'],
+  usesUnlabelled: true,
+  steps: ({ baselines }, cases) => supervisedSteps(baselines.unet, cases),
+  prepare: unet.prepare,
+  predict: unet.predict,
+  train: async (network, setting, loop) => {
+    const { unet: config, fixmatch: own } = setting.config.baselines;
+    const { relation } = setting;
+    const { move, ...images } = await unlabelledImages(setting, own.unlabelledRatio);
+    return trainSupervised({
+      ...(await supervisedOptions(setting, config, loop)),
+      network,
+      unlabelled: {
+        ...images,
+        views: { move, seen: toneChanges(setting, own.strength), target: unchanged },
+        weightAt: () => own.weight,
+        loss: (logits, targets) => {
+          const labels = pseudoLabels(targets, relation, own.threshold);
+          const total = pseudoLabelLoss(logits, labels, { relation, ...config });
+          return { total, sureShare: labels.sure.mean() };
+        },
+      },
+    });
+  },
+};
