@@ -61,5 +61,5 @@ describe('the chain on shipped networks', () => {
       ).toBeGreaterThan(0.7);
     }
     expect(readFileSync(join(run, 'report.html'), 'utf8')).toContain('saliency');
-  }, 120_000);
+  }, 300_000);
 });
