@@ -52,7 +52,13 @@ describe('every-baseline', () => {
 
   it('leaves out methods without weights', async () => {
     const { leftOut } = await graphOf([arm('every-baseline')], {});
-    expect(leftOut.map(({ method }) => method)).toEqual(['sam', 'sam-med2d', 'sam-med3d', 'self-prompt', 'medclip-sam']);
+    expect(leftOut.map(({ method }) => method)).toEqual([
+      'sam',
+      'sam-med2d',
+      'sam-med3d',
+      'self-prompt',
+      'medclip-sam',
+    ]);
     expect(leftOut[0]!.why).toMatch(/there are no weights .* name some: maskrank weights list/);
   });
 });
