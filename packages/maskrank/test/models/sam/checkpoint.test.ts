@@ -151,6 +151,30 @@ describe('loading', () => {
     loaded.dispose();
   });
 
+  it('leaves the text branch empty on request, for features of another length', () => {
+    const config = { ...SMALL, textDim: 2 };
+    const told = new Map(state);
+    told.set('prompt_encoder.text_proj.weight', {
+      dtype: 'F32',
+      shape: [SMALL.embedDim, 5],
+      data: new Float32Array(SMALL.embedDim * 5).fill(1),
+    });
+    told.set('prompt_encoder.text_proj.bias', {
+      dtype: 'F32',
+      shape: [SMALL.embedDim],
+      data: new Float32Array(SMALL.embedDim).fill(1),
+    });
+    const options = { config, generator, source: 'a' };
+    expect(messageOf(() => samFromState(told, options))).toContain('text_proj.weight');
+    const { sam: loaded } = samFromState(told, { ...options, text: 'fresh' });
+    const branch = loaded.prompt_encoder.text_proj!;
+    expect(branch.weight.shape).toEqual([SMALL.embedDim, 2]);
+    tidy(() => {
+      for (const tensor of [branch.weight, branch.bias!]) expect(tensor.abs().sum().item()).toBe(0);
+    });
+    loaded.dispose();
+  });
+
   it('reads the configuration off the shapes', () => {
     expect(inferSamConfig(state, 'a').encoder).toEqual(SMALL.encoder);
     const model = new SamModel(SAM_CONFIGS['sam-med2d-tiny']);
@@ -193,7 +217,14 @@ describe('what is trained', () => {
 
   it('follows the scope', () => {
     const model = smallSam({ encoder: { ...SMALL.encoder, loraRank: 2 } });
-    for (const scope of ['all', 'adapters', 'lora', 'prompts-and-decoder', 'decoder'] as const) {
+    for (const scope of [
+      'all',
+      'adapters',
+      'lora',
+      'lora-and-adapters',
+      'prompts-and-decoder',
+      'decoder',
+    ] as const) {
       expect(selectTrainable(model, scope).map(([name]) => name)).toEqual(trained(model));
     }
     expect(trained(model).every((name) => name.startsWith('mask_decoder.'))).toBe(true);
@@ -209,6 +240,11 @@ describe('what is trained', () => {
         .filter((name) => name.startsWith('image_encoder'))
         .every((name) => name.includes('lora')),
     ).toBe(true);
+    const both = selectTrainable(model, 'lora-and-adapters').map(([name]) => name);
+    expect(
+      both.filter((name) => name.startsWith('image_encoder')).every((name) => /lora|Adapter/.test(name)),
+    ).toBe(true);
+    expect(both.length).toBeGreaterThan(selectTrainable(model, 'lora').length);
     selectTrainable(model, 'all');
     expect(trained(model).length).toBe(model.parameters().length);
     model.dispose();
