@@ -1,14 +1,14 @@
 // What an experiment is: a short declarative file (JSON) that names methods, shares of the data, seeds and what of the configuration
-// varies. The data sets are named on the command line. Those that come with maskrank lie in experiments/ at the root.
+// varies. The data sets are named on the command line. Those that come with maskrank lie in experiments/.
 // Not here: what becomes of it (rows.ts, graph.ts), the configuration's keys (run/config.ts).
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { UsageError } from '@maskrank/torch/errors';
 import * as z from 'zod';
 import { didYouMean, parseArtefact } from '../datasets/artefact.ts';
 import { readJson } from '../run/files.ts';
+import { folderBeside } from '../util/beside.ts';
 
 const Text = z.string().min(1);
 const Name = z
@@ -95,17 +95,13 @@ export type Arm = Definition['arms'][number];
 export type Variant = z.output<typeof VariantSchema>;
 export type FigureDefinition = Definition['figures'][number];
 
-/** Beside the compiled or source files of the installed package, and at the root of the repository. */
-const PLACES = ['../../experiments', '../../../../experiments'];
-
 /** Files beside the definitions that are none. */
 const OTHER_FILES: ReadonlySet<string> = new Set(['paper.json', 'annotation-cost.json']);
 
 /** Folder of the definitions that come with maskrank, absolute. */
 export function definitionsFolder(): string {
-  const places = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const found = places.find((place) => existsSync(place));
-  if (found === undefined)
+  const found = folderBeside('experiments');
+  if (found === null)
     throw new UsageError(
       'the definitions that come with maskrank were left out of this installation; name a file of your own.',
     );

@@ -2,17 +2,10 @@
 // phantoms. They lie in weights/NAME/{record.json, a file, files that belong to it, README.md}, as in the store. Each README.md
 // is a model card. Not here: the recipes (pipeline/pretrain), who finds a name (store.ts).
 
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
-/** Beside the compiled or source files of the installed package, and at the root of the repository. */
-const PLACES = ['../../../weights', '../../../../../weights'];
+import { folderBeside } from '../../util/beside.ts';
 
 /** Folder of the shipped weights, absolute; null where they were left out. */
-export function shippedFolder(): string | null {
-  const places = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  return places.find((place) => existsSync(place)) ?? null;
-}
+export const shippedFolder = (): string | null => folderBeside('weights');
 
 /** What holds for all of them. */
 export const SHIPPED_FACTS = {
