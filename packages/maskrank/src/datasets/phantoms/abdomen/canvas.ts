@@ -46,7 +46,10 @@ export class Canvas {
   private readonly cavityMm: Float32Array;
   private readonly chestMm: Float32Array;
   private readonly firm: Uint8Array;
+  /** Distance to the layer at hand where it was measured, else Infinity; and those pixels, in no order. */
   private readonly distance: Float32Array;
+  private readonly near: Int32Array;
+  private nearCount = 0;
   private readonly zRange: readonly [number, number];
 
   /** Paints at once; all but labels and body is lent until the next picture. */
@@ -62,7 +65,8 @@ export class Canvas {
     this.labels = new Uint8Array(count);
     this.body = new Uint8Array(count);
     this.firm = new Uint8Array(count);
-    this.distance = lend(count);
+    this.distance = lend(count).fill(Infinity);
+    this.near = new Int32Array(count);
     this.zRange = this.place(zPatientMm / anatomy.patient.scale);
     this.x = this.blended(this.gx);
     this.y = this.blended(this.gy);
@@ -204,9 +208,12 @@ export class Canvas {
         const a = (column - left) / cell;
         OUTLINE_AT.cavityMm = cavityMm[p]!;
         OUTLINE_AT.chestMm = chestMm[p]!;
-        OUTLINE_AT.wallMm = bilinear(outlines, o + 2, stride, a, b);
-        OUTLINE_AT.skinMm = bilinear(outlines, o + 3, stride, a, b);
-        OUTLINE_AT.back = bilinear(outlines, o + 4, stride, a, b);
+        // In the cavity nobody asks for the wall, and all is inside the skin.
+        if (OUTLINE_AT.cavityMm > 0) {
+          OUTLINE_AT.wallMm = bilinear(outlines, o + 2, stride, a, b);
+          OUTLINE_AT.skinMm = bilinear(outlines, o + 3, stride, a, b);
+          OUTLINE_AT.back = bilinear(outlines, o + 4, stride, a, b);
+        }
         tissue(xs[p]!, ys[p]!, zs[p]!, OUTLINE_AT, TISSUE_AT);
         this.hu[p] = TISSUE_AT.hu;
         this.body[p] = TISSUE_AT.body ? 1 : 0;
@@ -230,15 +237,23 @@ export class Canvas {
       [y0, y1] = [Math.min(y0, box[2]), Math.max(y1, box[3])];
     }
     if (cut.length === 0) return;
-    const { n, distance } = this;
-    for (let row = y0; row < y1; row++) distance.fill(Infinity, row * n + x0, row * n + x1);
     for (const { part, box } of cut) {
       if (part.capsule === undefined) this.measure(part, box, reach, layer.room);
       else this.measureCapsule(part.capsule, box, reach);
     }
     if (layer.bumps !== undefined) this.lattice(layer.bumps, [x0, x1, y0, y1]);
-    for (let row = y0; row < y1; row++)
-      for (let p = row * n + x0; p < row * n + x1; p++) if (distance[p]! < reach) this.fill(layer, p, halo);
+    const { near, distance } = this;
+    for (let k = 0; k < this.nearCount; k++) {
+      this.fill(layer, near[k]!, halo);
+      distance[near[k]!] = Infinity;
+    }
+    this.nearCount = 0;
+  }
+
+  /** Lowers the distance of a pixel. */
+  private lower(p: number, d: number): void {
+    if (this.distance[p] === Infinity) this.near[this.nearCount++] = p;
+    this.distance[p] = d;
   }
 
   /** A function of space on the lattice's points around a box of pixels, into `corners`. */
@@ -284,7 +299,7 @@ export class Canvas {
           const slope = (b + v * (d - b) - start) / cell;
           for (let column = cellBox[0]; column < cellBox[1]; column++) {
             const here = start + slope * (column - i * cell);
-            if (here < distance[row * n + column]!) distance[row * n + column] = here;
+            if (here < reach && here < distance[row * n + column]!) this.lower(row * n + column, here);
           }
         }
       }
@@ -307,7 +322,7 @@ export class Canvas {
         if (x < b[0] - reach || x > b[1] + reach || y < b[2] - reach || y > b[3] + reach) continue;
         if (z < b[4] - reach || z > b[5] + reach) continue;
         const d = of(x, y, z);
-        if (d < distance[p]!) distance[p] = d;
+        if (d < reach && d < distance[p]!) this.lower(p, d);
       }
     }
   }
@@ -338,7 +353,7 @@ export class Canvas {
         const square = qx * qx + qy * qy + qz * qz;
         if (square > limit * limit) continue;
         const d = Math.sqrt(square) - radius - t * grows;
-        if (d < distance[p]!) distance[p] = d;
+        if (d < reach && d < distance[p]!) this.lower(p, d);
       }
     }
   }

@@ -93,6 +93,10 @@ function scan(hu: Float32Array, n: number, { patient }: Anatomy, random: Random,
   const streakHu = patient.streakHu * (z < -170 || z > 60 ? 1 : 0.25);
   const streak = valueNoise(random.uint32(), 1);
   const streaks = new Float32Array(Math.ceil(n / STREAK_STEP) + 1);
+  const middles = Float64Array.from({ length: n }, (_, column) => {
+    const u = (column / n - patient.centre[0]) * 2.2;
+    return 1 + u * u;
+  });
   const out = new Int16Array(n * n);
   const [low, high] = HU_RANGE;
   for (let row = 0, p = 0; row < n; row++) {
@@ -103,14 +107,13 @@ function scan(hu: Float32Array, n: number, { patient }: Anatomy, random: Random,
         streaks[k] = streakHu * streak(across * 14, (row * 150) / n + across * 6, 0);
       }
     for (let column = 0; column < n; column++, p++) {
-      const u = (column / n - patient.centre[0]) * 2.2;
       const level = hu[p]!;
       let added = grain[p]! * gain;
-      if (level > -500) {
+      if (streakHu > 1 && level > -500) {
         const k = (column / STREAK_STEP) | 0;
         added += streaks[k]! + (column / STREAK_STEP - k) * (streaks[k + 1]! - streaks[k]!);
       }
-      const value = level + (1.25 * added) / (1 + u * u + v * v) + 0.5;
+      const value = level + (1.25 * added) / (middles[column]! + v * v) + 0.5;
       out[p] = value < low ? low : value > high ? high : Math.floor(value);
     }
   }
