@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readSafetensors } from '@maskrank/torch/io';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openMedvintAnswers } from '../../src/prompting/text/answers/medvint.ts';
 import { runCli } from '../cli/harness.ts';
@@ -88,6 +89,20 @@ describe('pretrain vqa', () => {
     expect(existsSync(file('b'))).toBe(false);
     expect((await train(file('b'))).code).toBe(0);
     expect(sha(file('b'))).toBe(sha(file('a')));
+  });
+
+  it('goes on from weights with their vocabulary, and from no other network', async () => {
+    const still = ['--steps', '1', '--vqa-pretraining.learning-rate', '1e-12', '--seed', '7'];
+    const further = await train(file('further'), '--weights', file('a'), ...still);
+    expect(further.stderr).not.toMatch(/^error/m);
+    const [start, end] = await Promise.all(['a', 'further'].map((name) => readSafetensors(file(name))));
+    expect(end?.metadata.tokenizer).toBe(start?.metadata.tokenizer);
+    const name = 'llamacasual.model.embed_tokens.weight';
+    expect([...end!.tensors.keys()]).toContain(name);
+    expect(end?.tensors.get(name)).toEqual(start?.tensors.get(name));
+    const other = ['--weights', file('a'), '--vqa-pretraining.model', 'medvint-tiny'];
+    const { code, stderr } = await train(file('d'), ...other);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/is no medvint-tiny/)]);
   });
 
   it('wants questions', async () => {

@@ -22,11 +22,15 @@ uninterrupted training.`,
       'maskrank pretrain vqa data/breast data/chest --out vqa.safetensors --epochs 40',
       'several, the small ones shown as often as the large ones',
     ],
+    [
+      'maskrank pretrain vqa data/breast --out better.safetensors --weights vqa.safetensors --seed 2',
+      'further, with the vocabulary of vqa.safetensors',
+    ],
   ],
   args: PRETRAIN_ARGS,
   options: PRETRAIN_OPTIONS,
   sections: ['data', 'vqaPretraining'],
-  shortcuts: pretrainShortcuts('vqaPretraining'),
+  shortcuts: { ...pretrainShortcuts('vqaPretraining'), weights: 'vqaPretraining.weights' },
   run: async (context) => {
     const { pretrainVqaJob } = await import('../../pipeline/pretrain/vqa.ts');
     const result = await runPretrain(context, pretrainVqaJob);

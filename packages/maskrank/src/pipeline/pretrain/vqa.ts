@@ -4,8 +4,9 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { Generator } from '@maskrank/torch';
-import { DataError } from '@maskrank/torch/errors';
+import { DataError, UsageError } from '@maskrank/torch/errors';
 import { fileHash } from '../../datasets/hash.ts';
 import { LANGUAGE_FILE } from '../../datasets/phantoms/dataset.ts';
 import { DEFAULT_AUGMENTATION } from '../../imaging/augment.ts';
@@ -14,12 +15,14 @@ import {
   createMedvint,
   LlamaTokenizer,
   loadMedvint,
+  type Medvint,
   medvintConfig,
   questionPrompt,
   saveMedvint,
   trainBpe,
   writeSentencePieceModel,
 } from '../../models/medvint/index.ts';
+import { resolveWeights } from '../../models/weights/index.ts';
 import { headerToMetadata } from '../../run/header.ts';
 import { safePoint } from '../../run/interrupt.ts';
 import { type AskedImage, TextIds, type VqaBatchOptions } from '../../training/vqa/batch.ts';
@@ -28,6 +31,7 @@ import { readQuestions, withPrompted } from '../../training/vqa/questions.ts';
 import { countExact } from '../../training/vqa/score.ts';
 import { startAtPlaces } from '../../training/vqa/start.ts';
 import { endIdOf, trainVqa } from '../../training/vqa/train.ts';
+import { weightsHash } from '../model.ts';
 import { resolveDevice } from '../workspace.ts';
 import { loadClassMaps } from './class-maps.ts';
 import { evened, namesSides, type PretrainRequest, pretrainInto, type Recipe, type Source } from './frame.ts';
@@ -57,7 +61,13 @@ type Settings = PretrainRequest['config']['vqaPretraining'];
 export async function pretrainVqaJob(request: PretrainRequest): Promise<PretrainVqaResult> {
   const { out, config } = request;
   const settings = config.vqaPretraining;
-  const recipe: Recipe = { section: 'vqaPretraining', madeFrom: await languageHashes(request.datasets) };
+  const recipe: Recipe = {
+    section: 'vqaPretraining',
+    madeFrom: {
+      ...(await languageHashes(request.datasets)),
+      ...(settings.weights === null ? {} : { weights: await weightsHash(settings.weights) }),
+    },
+  };
   return pretrainInto(request, recipe, async ({ sources, header, isDone, withLoop }) => {
     const images = await loadImages(request, sources, 'training');
     if (images.length === 0) throw new DataError('pretrain vqa: no training case has a question.');
@@ -66,11 +76,8 @@ export async function pretrainVqaJob(request: PretrainRequest): Promise<Pretrain
     const validation: KindJudgement[] = [];
     if (!isDone) {
       const judged = await loadImages(request, sources, 'validation');
-      const medvint = medvintConfig(settings.model);
-      const vocabulary = writeSentencePieceModel(trainBpe(textsOf(images), medvint.llama.vocabularySize));
-      const tokenizer = LlamaTokenizer.of(vocabulary, out);
-      using network = createMedvint(medvint, Generator.seeded(config.seed));
-      startAtPlaces(network, Generator.seeded(config.seed));
+      const { network: first, tokenizer } = await firstNetwork(request, images);
+      using network = first;
       network.to(resolveDevice(config) as 'cuda');
       steps = await withLoop((loop) =>
         trainVqa({
@@ -88,7 +95,7 @@ export async function pretrainVqaJob(request: PretrainRequest): Promise<Pretrain
         }),
       );
       await saveMedvint(network.to('cpu'), out, {
-        tokenizer: vocabulary,
+        tokenizer: tokenizer.toBytes(),
         dtype: 'float16',
         metadata: headerToMetadata(header),
       });
@@ -97,6 +104,27 @@ export async function pretrainVqaJob(request: PretrainRequest): Promise<Pretrain
     const { sha256 } = await fileHash(out);
     return { file: out, hash: sha256, steps, images: images.length, questions, validation };
   });
+}
+
+/** What training starts from, every weight free. */
+async function firstNetwork(
+  { out, config: { seed, vqaPretraining } }: PretrainRequest,
+  images: readonly AskedImage[],
+): Promise<{ network: Medvint; tokenizer: LlamaTokenizer }> {
+  const wanted = medvintConfig(vqaPretraining.model);
+  const { weights } = vqaPretraining;
+  if (weights === null) {
+    const vocabulary = trainBpe(textsOf(images), wanted.llama.vocabularySize);
+    const network = createMedvint(wanted, Generator.seeded(seed));
+    startAtPlaces(network, Generator.seeded(seed));
+    return { network, tokenizer: LlamaTokenizer.of(writeSentencePieceModel(vocabulary), out) };
+  }
+  const { network, tokenizer } = await loadMedvint(await resolveWeights(weights), { storage: 'float32' });
+  if (isDeepStrictEqual(network.config, wanted)) return { network: network.requiresGrad_(true), tokenizer };
+  network.dispose();
+  throw new UsageError(
+    `pretrain vqa: ${weights} is no ${wanted.name}; allowed: a network of the model that is trained. Choose it by --vqa-pretraining.model.`,
+  );
 }
 
 /** The questions are no part of a dataset's hash. */

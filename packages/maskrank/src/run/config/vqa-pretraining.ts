@@ -18,6 +18,14 @@ export const vqaPretraining = z
       warmUpSteps: 200,
       ema: 0.998,
     }),
+    weights: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe(
+        'a file or registered name to go on from, with its vocabulary; none means random weights and a vocabulary of the texts',
+      ),
     questionsPerImage: countFrom1()
       .default(12)
       .describe('questions drawn for each image and step; the image is looked at once for all of them'),

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { splitIntoPieces } from './bpe.ts';
 import { readSentencePieceModel, type SentencePieceModel } from './sentencepiece-model.ts';
+import { writeSentencePieceModel } from './write-sentencepiece-model.ts';
 
 /** What SentencePiece writes for a space. */
 const SPACE = '\u2581';
@@ -69,6 +70,11 @@ export class LlamaTokenizer {
   /** From the bytes of such a file; `source` names them in errors. */
   static of(bytes: Uint8Array, source: string): LlamaTokenizer {
     return new LlamaTokenizer(readSentencePieceModel(bytes, source), source);
+  }
+
+  /** The bytes of a file that says the same. */
+  toBytes(): Uint8Array {
+    return writeSentencePieceModel(this.#model);
   }
 
   /** Number of ids. */
