@@ -2,7 +2,7 @@
 
 import { UsageError } from '@maskrank/torch/errors';
 import type { Clip } from '../../models/clip/index.ts';
-import { type Evidence, gatherEvidence } from './evidence.ts';
+import { type Activations, type Evidence, gatherActivations, gatherEvidence } from './evidence.ts';
 import { type CamLayer, defaultCamLayer } from './layers.ts';
 import { MaskedImages } from './masked-images.ts';
 import type { CamOptions } from './options.ts';
@@ -41,6 +41,7 @@ export class CamImage {
   readonly planes: Float32Array<ArrayBuffer>;
   readonly options: ResolvedCamOptions;
   readonly masked: MaskedImages;
+  #activations: Activations | undefined;
 
   constructor(model: Clip, planes: Float32Array<ArrayBuffer>, options: CamOptions = {}) {
     const side = model.config.vision.imageSize;
@@ -53,6 +54,13 @@ export class CamImage {
     this.planes = planes;
     this.options = resolve(model, options);
     this.masked = new MaskedImages(model, planes, this.options);
+  }
+
+  /** Activations, one pass for any number of texts. */
+  get activations(): Activations {
+    const { model, planes } = this;
+    this.#activations ??= gatherActivations({ model, planes, layer: this.options.layer });
+    return this.#activations;
   }
 
   /** Activations and gradients for a text embedding of unit length. */

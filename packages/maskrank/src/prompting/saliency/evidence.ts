@@ -2,16 +2,20 @@
 // Plain arrays come out, so that nothing of the engine is held.
 // Shapes: C channels, h w places, S side of the input, E features.
 
-import { enableGrad, fromTypedArray, grad, type Tensor, tidy } from '@maskrank/torch';
+import { enableGrad, fromTypedArray, grad, noGrad, type Tensor, tidy } from '@maskrank/torch';
 import { type Clip, unitRows, type VisionSite } from '../../models/clip/index.ts';
 import { type CamLayer, camSite } from './layers.ts';
 
-export type Evidence = {
+/** What a layer says of an image, whatever the text. */
+export type Activations = {
   readonly channels: number;
   readonly width: number;
   readonly height: number;
   /** [C, h w] */
   readonly activations: Float32Array<ArrayBuffer>;
+};
+
+export type Evidence = Activations & {
   /** [C, h w], or [C, 1] where one gradient stands for all places. */
   readonly gradients: Float32Array<ArrayBuffer>;
 };
@@ -45,6 +49,28 @@ export type EvidenceRequest = {
   readonly layer: CamLayer;
 };
 
+function activationsIn(value: Tensor): Activations {
+  const activations = places(value); // [C, h, w]
+  const [channels, height, width] = activations.shape as [number, number, number];
+  return { channels, height, width, activations: activations.contiguous().toFloat32Array() };
+}
+
+/** The activations alone, for methods that ask no gradient. */
+export function gatherActivations({ model, planes, layer }: Omit<EvidenceRequest, 'text'>): Activations {
+  const { site } = camSite(model, layer);
+  return noGrad(() =>
+    tidy(() => {
+      let seen: Activations | undefined;
+      const value = (at: VisionSite, x: Tensor): Tensor => {
+        if (at === site) seen = activationsIn(x);
+        return x;
+      };
+      model.encodeImage(inputOf(model, planes), { value });
+      return seen as Activations;
+    }),
+  );
+}
+
 export function gatherEvidence({ model, planes, text, layer }: EvidenceRequest): Evidence {
   const { site, gradient } = camSite(model, layer);
   return enableGrad(() =>
@@ -59,16 +85,8 @@ export function gatherEvidence({ model, planes, text, layer }: EvidenceRequest):
       const logit = logitOf(model, model.encodeImage(inputOf(model, planes), { value }), text);
       const watched = seen[0] as Tensor;
       const [g] = grad([logit], [watched]) as [Tensor];
-      const activations = places(watched.detach()); // [C, h, w]
-      const [channels, height, width] = activations.shape as [number, number, number];
       const gradients = gradient === 'places' ? places(g) : g.squeeze(0).select(0, 0); // [C, h, w] or [C]
-      return {
-        channels,
-        height,
-        width,
-        activations: activations.contiguous().toFloat32Array(),
-        gradients: gradients.contiguous().toFloat32Array(),
-      };
+      return { ...activationsIn(watched.detach()), gradients: gradients.contiguous().toFloat32Array() };
     }),
   );
 }

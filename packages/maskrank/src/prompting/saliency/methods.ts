@@ -199,7 +199,7 @@ const METHODS = {
     warnings: [],
   }),
   similarity: (image, text) => ({
-    grid: placeSimilarity(image.evidence(text), text),
+    grid: placeSimilarity(image.activations, text),
     channels: null,
     warnings: [],
   }),

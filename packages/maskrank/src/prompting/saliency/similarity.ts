@@ -6,14 +6,14 @@
 
 import { UsageError } from '@maskrank/torch/errors';
 import type { FloatMap } from '../../imaging/types.ts';
-import type { Evidence } from './evidence.ts';
+import type { Activations } from './evidence.ts';
 
 /** Keeps a place without a positive channel at 0. */
 const FLOOR = 1e-12;
 
 /** Similarities [h, w], 0 to 1, of activations [C, h, w] with text features [C]. */
 export function placeSimilarity(
-  { channels, width, height, activations }: Pick<Evidence, 'channels' | 'width' | 'height' | 'activations'>,
+  { channels, width, height, activations }: Activations,
   text: Float32Array,
 ): FloatMap {
   if (text.length !== channels)

@@ -176,6 +176,21 @@ describe('gScoreCAM', () => {
   });
 });
 
+describe('activations', () => {
+  it.each([SMALL, SMALL_VIT, SMALL_RESNET])(
+    '$name: are those of the evidence of any text, taken once',
+    (config) => {
+      const model = smallClip(config);
+      const image = new CamImage(model, planes(config));
+      const { gradients, ...seen } = image.evidence(text(config));
+      expect(gradients.length).toBeGreaterThan(0);
+      expect(image.activations).toEqual(seen);
+      expect(image.activations).toBe(image.activations);
+      model.dispose();
+    },
+  );
+});
+
 describe('every method', () => {
   // As many channels in a place as in a text, which similarity needs.
   const ALIKE: ClipConfig = { ...SMALL, embedDim: SMALL.vision.dim };
