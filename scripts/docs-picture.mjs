@@ -1,12 +1,12 @@
 // Draws docs/images/ranked-candidates.png: one test case of a run on phantoms, the truth with the outlines of both
 // stages, and four candidates in the order of the virtual annotator. Needs a run that was evaluated:
-//   maskrank dataset phantom breast --cases 120 --seed 7 --size 320 --out DATA
-//   maskrank dataset split DATA --labelled 0.5 --test 0.2 --validation 0.05
-//   maskrank finetune DATA --run RUN --steps 300 --training.learning-rate 1e-3 --training.schedule cosine \
-//     --training.warm-up-steps 20 --prompts.unlabelled oracle-box --prompts.test oracle-box --prompts.points 0
-//   maskrank align --run RUN --steps 120 --alignment.refresh.every-steps 30 --no-controls --alignment.alarms.action warn
+//   maskrank dataset phantom breast --cases 100 --seed 7 --size 320 --out DATA
+//   maskrank dataset split DATA --labelled 0.3 --test 0.2 --validation 0.05
+//   maskrank finetune DATA --run RUN --weights sam-med2d-tiny --data.image-size 128 --steps 24 \
+//     --training.learning-rate 2e-4 --prompts.unlabelled oracle-box --prompts.test oracle-box --prompts.points 0
+//   maskrank align --run RUN --steps 60 --alignment.refresh.every-steps 30 --no-controls --alignment.alarms.action warn
 //   maskrank evaluate --run RUN
-//   node scripts/docs-picture.mjs RUN breast_0049
+//   node scripts/docs-picture.mjs RUN breast_00086
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
