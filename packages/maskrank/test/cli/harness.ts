@@ -1,6 +1,7 @@
 // Runs the command line in-process with captured streams. Not here: tests.
 
 import { EventEmitter } from 'node:events';
+import { expect } from 'vitest';
 import type { CliIo } from '../../src/cli/io.ts';
 import { main } from '../../src/cli/main.ts';
 import type { Verb } from '../../src/cli/verb.ts';
@@ -37,3 +38,15 @@ export async function runCli(
   const code = await main(argv, io, ...(verbs ? [verbs] : []));
   return { code, stdout, stderr, exits, json: () => JSON.parse(stdout) };
 }
+
+/** The same where it must succeed. */
+export async function must(...argv: string[]): Promise<Captured> {
+  const result = await runCli(argv);
+  expect(result.code, result.stderr).toBe(0);
+  return result;
+}
+
+/** What it prints with --json. */
+// biome-ignore lint/suspicious/noExplicitAny: of each verb another
+export const resultOf = async (...argv: string[]): Promise<any> =>
+  (await must(...argv, '--json')).json().result;

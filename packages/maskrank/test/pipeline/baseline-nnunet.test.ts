@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EvaluationSchema } from '../../src/evaluation/schema.ts';
 import { writeNifti } from '../../src/formats/nifti.ts';
 import { Random } from '../../src/util/random.ts';
-import { runCli } from '../cli/harness.ts';
+import { must, resultOf, runCli } from '../cli/harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-baseline-nnunet-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -30,12 +30,6 @@ const settings = {
 };
 
 const sha = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
-const must = async (...argv: string[]) => {
-  const result = await runCli(argv);
-  expect(result.code, result.stderr).toBe(0);
-  return result;
-};
-const resultOf = async (...argv: string[]) => JSON.parse((await must(...argv, '--json')).stdout).result;
 const json = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
 
 async function phantoms(family: string, cases: number, ...flags: string[]): Promise<string> {

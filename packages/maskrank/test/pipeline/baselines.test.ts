@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commonStages, stageAcrossRuns } from '../../src/evaluation/across-runs.ts';
 import { EvaluationSchema } from '../../src/evaluation/schema.ts';
-import { runCli } from '../cli/harness.ts';
+import { must, resultOf, runCli } from '../cli/harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-baselines-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -22,12 +22,6 @@ const settings = {
 };
 
 const sha = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
-const must = async (...argv: string[]) => {
-  const result = await runCli(argv);
-  expect(result.code, result.stderr).toBe(0);
-  return result;
-};
-const resultOf = async (...argv: string[]) => JSON.parse((await must(...argv, '--json')).stdout).result;
 const evaluationOf = (run: string) =>
   EvaluationSchema.parse(JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')));
 const keysOf = (run: string) => evaluationOf(run).stages.map(({ key }) => key);

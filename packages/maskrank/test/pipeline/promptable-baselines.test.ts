@@ -12,7 +12,7 @@ import type { AnyBaseline } from '../../src/pipeline/baselines/registry.ts';
 import { sam, samMed2d } from '../../src/pipeline/baselines/sam.ts';
 import { selfPrompt } from '../../src/pipeline/baselines/self-prompt.ts';
 import { inRun } from '../../src/pipeline/in-run.ts';
-import { runCli } from '../cli/harness.ts';
+import { must, resultOf, runCli } from '../cli/harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-promptable-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -26,12 +26,6 @@ const settings = {
   evaluation: { bootstrapSamples: 100, permutations: 100, alsoPrompts: [] },
 };
 
-const must = async (...argv: string[]) => {
-  const result = await runCli(argv);
-  expect(result.code, result.stderr).toBe(0);
-  return result;
-};
-const resultOf = async (...argv: string[]) => JSON.parse((await must(...argv, '--json')).stdout).result;
 const evaluationOf = (run: string): Evaluation =>
   EvaluationSchema.parse(JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')));
 const rowsOf = (run: string, key: string) => evaluationOf(run).cases.filter(({ stage }) => stage === key);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setThreads } from '@maskrank/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paint } from '../../src/pipeline/baselines/method.ts';
-import { runCli } from '../cli/harness.ts';
+import { must, resultOf, runCli } from '../cli/harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-semi-supervised-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -24,12 +24,6 @@ const settings = {
   evaluation: { bootstrapSamples: 100, permutations: 100, alsoPrompts: [] },
 };
 
-const must = async (...argv: string[]) => {
-  const result = await runCli(argv);
-  expect(result.code, result.stderr).toBe(0);
-  return result;
-};
-const resultOf = async (...argv: string[]) => JSON.parse((await must(...argv, '--json')).stdout).result;
 const sha = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 const linesOf = (run: string) =>
   readFileSync(join(run, 'metrics.jsonl'), 'utf8')

@@ -17,7 +17,7 @@ import {
 import { writeTextFeatures } from '../../src/prompting/text/features.ts';
 import { allTexts, wholeText } from '../../src/prompting/text/parts.ts';
 import { readMetrics } from '../../src/run/metrics.ts';
-import { runCli } from '../cli/harness.ts';
+import { must, runCli } from '../cli/harness.ts';
 import { unitVector } from './text-fixture.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-text-'));
@@ -45,11 +45,6 @@ const settings = {
 };
 const ALL = 'box,point,vqa,knowledge';
 
-const must = async (...argv: string[]) => {
-  const result = await runCli(argv);
-  expect(result.code, result.stderr).toBe(0);
-  return result;
-};
 const refused = async (...argv: string[]) => {
   const result = await runCli(argv);
   expect(result.code, result.stdout).toBeGreaterThan(1);

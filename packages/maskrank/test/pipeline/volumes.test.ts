@@ -15,7 +15,7 @@ import { mergeMasks } from '../../src/pipeline/predict-volume.ts';
 import { VolumeMasks, volumesOf } from '../../src/pipeline/volumes.ts';
 import { configSchema } from '../../src/run/config.ts';
 import { Random } from '../../src/util/random.ts';
-import { runCli } from '../cli/harness.ts';
+import { must } from '../cli/harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-volumes-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -189,11 +189,6 @@ describe('a dataset of volumes', () => {
     string,
   ];
   const config = join(dir, 'config.json');
-  const must = async (...argv: string[]) => {
-    const result = await runCli(argv);
-    expect(result.code, result.stderr).toBe(0);
-    return result;
-  };
 
   beforeAll(async () => {
     for (const part of ['images', 'labels']) mkdirSync(join(source, part), { recursive: true });
