@@ -104,6 +104,11 @@ export const samPretraining = z
       .describe(
         'part of the images that get another look: contrast turned over or bent, noise, blur, lost resolution',
       ),
+    inclusions: fraction()
+      .default(0.4)
+      .describe(
+        'part of the masks that get spots of another grey inside, so that vessels and echoes leave no holes; phantoms are more even than real organs',
+      ),
     validateEverySteps: countFrom1().default(250).describe('steps between looks at validation cases'),
     validationCases: count()
       .default(24)
