@@ -1,9 +1,8 @@
 // `maskrank baseline fixmatch`: a U-Net with pseudo-labels of weakly changed images for strongly changed ones.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline, UNET_SECTIONS, UNET_SHORTCUTS } from '../baseline-verb.ts';
 
-export const baselineFixmatch = defineVerb({
+export const baselineFixmatch = defineBaseline({
   name: 'baseline fixmatch',
   summary: 'a U-Net that sees in changed copies of unlabelled cases what it is sure of',
   details: `A U-Net learns the labelled cases, and where it is sure of an image (--baselines.fixmatch.threshold) to say the same of a copy whose grey
@@ -19,20 +18,8 @@ the next step; the same command goes on there, to the same weights.`,
       'by itself, with more pixels that count',
     ],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
-  sections: [
-    'data',
-    'baselines.classes',
-    'baselines.unet',
-    'baselines.fixmatch',
-    'training.augmentation',
-    'evaluation',
-  ],
-  shortcuts: { steps: 'baselines.unet.steps', 'batch-size': 'baselines.unet.batchSize' },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { fixmatch } = await import('../../pipeline/baselines/fixmatch.ts');
-    return runBaseline(context, 'FixMatch', fixmatch);
-  },
+  sections: [...UNET_SECTIONS, 'baselines.fixmatch'],
+  shortcuts: UNET_SHORTCUTS,
+  title: 'FixMatch',
+  method: async () => (await import('../../pipeline/baselines/fixmatch.ts')).fixmatch,
 });

@@ -1,9 +1,8 @@
 // `maskrank baseline mean-teacher`: a U-Net and the average of its weights.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline, UNET_SECTIONS, UNET_SHORTCUTS } from '../baseline-verb.ts';
 
-export const baselineMeanTeacher = defineVerb({
+export const baselineMeanTeacher = defineBaseline({
   name: 'baseline mean-teacher',
   summary: 'a U-Net that agrees with the average of its weights on unlabelled cases',
   details: `A U-Net learns the labelled cases, and on other views of all images of the run to agree with the average of its weights, which is
@@ -19,20 +18,8 @@ the same command goes on there, to the same weights.`,
       'by itself, with a weaker teacher',
     ],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
-  sections: [
-    'data',
-    'baselines.classes',
-    'baselines.unet',
-    'baselines.meanTeacher',
-    'training.augmentation',
-    'evaluation',
-  ],
-  shortcuts: { steps: 'baselines.unet.steps', 'batch-size': 'baselines.unet.batchSize' },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { meanTeacher } = await import('../../pipeline/baselines/mean-teacher.ts');
-    return runBaseline(context, 'Mean teacher', meanTeacher);
-  },
+  sections: [...UNET_SECTIONS, 'baselines.meanTeacher'],
+  shortcuts: UNET_SHORTCUTS,
+  title: 'Mean teacher',
+  method: async () => (await import('../../pipeline/baselines/mean-teacher.ts')).meanTeacher,
 });

@@ -1,9 +1,8 @@
 // `maskrank baseline medclip-sam`: saliency to boxes to an untouched SAM.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline } from '../baseline-verb.ts';
 
-export const baselineMedclipSam = defineVerb({
+export const baselineMedclipSam = defineBaseline({
   name: 'baseline medclip-sam',
   summary: 'boxes from saliency into an untouched SAM (MedCLIP-SAM): no training and no annotation',
   details: `The names of the classes and the images are all that it sees. Boxes are those of maskrank prompt: taken from RUN/prompts.jsonl
@@ -16,26 +15,20 @@ where they stand there, else made for the measured cases with the run's settings
       'by itself, from released weights',
     ],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
   sections: [
-    ...([
-      'data',
-      'model',
-      'prompts.maxBoxes',
-      'prompts.points',
-      'prompts.negativePoints',
-      'clip',
-      'saliency',
-      'crf',
-      'regions',
-    ] as const),
-    ...(['baselines.medclipSam', 'evaluation'] as const),
+    'data',
+    'model',
+    'prompts.maxBoxes',
+    'prompts.points',
+    'prompts.negativePoints',
+    'clip',
+    'saliency',
+    'crf',
+    'regions',
+    'baselines.medclipSam',
+    'evaluation',
   ],
   shortcuts: { weights: 'baselines.medclipSam.weights' },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { medclipSam } = await import('../../pipeline/baselines/medclip-sam.ts');
-    return runBaseline(context, 'MedCLIP-SAM', medclipSam);
-  },
+  title: 'MedCLIP-SAM',
+  method: async () => (await import('../../pipeline/baselines/medclip-sam.ts')).medclipSam,
 });

@@ -1,9 +1,8 @@
 // `maskrank baseline nnunet`: an nnU-Net from random weights at the same labels.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline } from '../baseline-verb.ts';
 
-export const baselineNnunet = defineVerb({
+export const baselineNnunet = defineBaseline({
   name: 'baseline nnunet',
   summary: 'an nnU-Net from scratch on the labelled cases, measured like every stage',
   details: `Plans patch, network, batch and normalisation from the labelled cases, trains at the images' own size with nnU-Net's own
@@ -18,13 +17,8 @@ RUN/checkpoints/baseline-nnunet.plan.json. Ctrl-C stops at the next step; the sa
       'as published, on a graphics card',
     ],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
   sections: ['data', 'baselines.classes', 'baselines.nnunet', 'evaluation'],
   shortcuts: { epochs: 'baselines.nnunet.epochs', 'batch-size': 'baselines.nnunet.batchSize' },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { nnunet } = await import('../../pipeline/baselines/nnunet.ts');
-    return runBaseline(context, 'nnU-Net', nnunet);
-  },
+  title: 'nnU-Net',
+  method: async () => (await import('../../pipeline/baselines/nnunet.ts')).nnunet,
 });

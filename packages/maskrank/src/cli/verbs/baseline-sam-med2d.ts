@@ -1,9 +1,8 @@
 // `maskrank baseline sam-med2d`: SAM-Med2D with low-rank updates at the same labels.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, PROMPTABLE_SECTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline, PROMPTABLE_SECTIONS, tuningShortcuts } from '../baseline-verb.ts';
 
-export const baselineSamMed2d = defineVerb({
+export const baselineSamMed2d = defineBaseline({
   name: 'baseline sam-med2d',
   summary: 'SAM-Med2D, tuned with low-rank updates (LoRA) on the labelled cases, prompted as the stages are',
   details: `As \`maskrank baseline sam\`, with the adapters that the network has. They stay as they were trained;
@@ -15,17 +14,8 @@ export const baselineSamMed2d = defineVerb({
       'by itself, on two cores',
     ],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
   sections: [...PROMPTABLE_SECTIONS, 'baselines.samMed2d'],
-  shortcuts: {
-    steps: 'baselines.samMed2d.steps',
-    'batch-size': 'baselines.samMed2d.batchSize',
-    weights: 'baselines.samMed2d.weights',
-  },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { samMed2d } = await import('../../pipeline/baselines/sam.ts');
-    return runBaseline(context, 'SAM-Med2D', samMed2d);
-  },
+  shortcuts: tuningShortcuts('baselines.samMed2d'),
+  title: 'SAM-Med2D',
+  method: async () => (await import('../../pipeline/baselines/sam.ts')).samMed2d,
 });

@@ -1,9 +1,8 @@
 // `maskrank baseline sam-med3d`: SAM-Med3D, tuned on the labelled volumes.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline, tuningShortcuts } from '../baseline-verb.ts';
 
-export const baselineSamMed3d = defineVerb({
+export const baselineSamMed3d = defineBaseline({
   name: 'baseline sam-med3d',
   summary: 'SAM-Med3D on volumes, tuned on the labelled ones and asked with clicks',
   details: `For datasets of volumes. A cube around each class of each labelled volume, rounds of clicks where the mask is wrong, as the
@@ -19,17 +18,8 @@ the ground truth of the measured volumes (oracle), so its row stands beside rows
       'the released network',
     ],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
   sections: ['data', 'baselines.classes', 'baselines.samMed3d', 'evaluation'],
-  shortcuts: {
-    steps: 'baselines.samMed3d.steps',
-    'batch-size': 'baselines.samMed3d.batchSize',
-    weights: 'baselines.samMed3d.weights',
-  },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { samMed3d } = await import('../../pipeline/baselines/sam-med3d.ts');
-    return runBaseline(context, 'SAM-Med3D', samMed3d);
-  },
+  shortcuts: tuningShortcuts('baselines.samMed3d'),
+  title: 'SAM-Med3D',
+  method: async () => (await import('../../pipeline/baselines/sam-med3d.ts')).samMed3d,
 });

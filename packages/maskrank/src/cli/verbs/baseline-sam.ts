@@ -1,9 +1,8 @@
 // `maskrank baseline sam`: SAM with low-rank updates at the same labels.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, PROMPTABLE_SECTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline, PROMPTABLE_SECTIONS, tuningShortcuts } from '../baseline-verb.ts';
 
-export const baselineSam = defineVerb({
+export const baselineSam = defineBaseline({
   name: 'baseline sam',
   summary: 'SAM, tuned with low-rank updates (LoRA) on the labelled cases, prompted as the stages are',
   details: `Low-rank updates of queries and values in every block of the image encoder, prompt encoder and mask decoder whole; the rest
@@ -24,17 +23,8 @@ holds what was trained; the starting weights must stay where they are.`,
       'with boxes from the truth',
     ],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
   sections: [...PROMPTABLE_SECTIONS, 'baselines.sam'],
-  shortcuts: {
-    steps: 'baselines.sam.steps',
-    'batch-size': 'baselines.sam.batchSize',
-    weights: 'baselines.sam.weights',
-  },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { sam } = await import('../../pipeline/baselines/sam.ts');
-    return runBaseline(context, 'SAM', sam);
-  },
+  shortcuts: tuningShortcuts('baselines.sam'),
+  title: 'SAM',
+  method: async () => (await import('../../pipeline/baselines/sam.ts')).sam,
 });

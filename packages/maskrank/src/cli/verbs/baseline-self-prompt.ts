@@ -1,9 +1,8 @@
 // `maskrank baseline self-prompt`: SAM-SP at the same labels.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline, tuningShortcuts } from '../baseline-verb.ts';
 
-export const baselineSelfPrompt = defineVerb({
+export const baselineSelfPrompt = defineBaseline({
   name: 'baseline self-prompt',
   summary: 'a SAM that prompts itself (SAM-SP), tuned with low-rank updates on the labelled cases',
   details: `The network answers for a class, a box of its answer is the prompt of a second answer, and both learn. Every class has a learned
@@ -16,17 +15,8 @@ token; measured images come with nothing else. --baselines.self-prompt.use adds 
       'by itself, with distillation',
     ],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
   sections: ['data', 'model', 'prompts.maxBoxes', 'training', 'baselines.selfPrompt', 'evaluation'],
-  shortcuts: {
-    steps: 'baselines.selfPrompt.steps',
-    'batch-size': 'baselines.selfPrompt.batchSize',
-    weights: 'baselines.selfPrompt.weights',
-  },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { selfPrompt } = await import('../../pipeline/baselines/self-prompt.ts');
-    return runBaseline(context, 'Self-prompt', selfPrompt);
-  },
+  shortcuts: tuningShortcuts('baselines.selfPrompt'),
+  title: 'Self-prompt',
+  method: async () => (await import('../../pipeline/baselines/self-prompt.ts')).selfPrompt,
 });

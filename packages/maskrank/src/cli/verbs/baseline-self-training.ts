@@ -1,9 +1,8 @@
 // `maskrank baseline self-training`: a U-Net that learns from its own masks.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline, UNET_SECTIONS, UNET_SHORTCUTS } from '../baseline-verb.ts';
 
-export const baselineSelfTraining = defineVerb({
+export const baselineSelfTraining = defineBaseline({
   name: 'baseline self-training',
   summary: 'a U-Net that learns what a first one painted on the unlabelled cases',
   details: `A U-Net learns the labelled cases and paints the unlabelled ones; a second one learns both, leaving out images of which the first was not
@@ -16,20 +15,8 @@ stage 2 gains over this row is worth its rankings. Ctrl-C stops at the next step
     ],
     ['maskrank baseline self-training data/busi --run runs/self --steps 600', 'by itself'],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
-  sections: [
-    'data',
-    'baselines.classes',
-    'baselines.unet',
-    'baselines.selfTraining',
-    'training.augmentation',
-    'evaluation',
-  ],
-  shortcuts: { steps: 'baselines.unet.steps', 'batch-size': 'baselines.unet.batchSize' },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { selfTraining } = await import('../../pipeline/baselines/self-training.ts');
-    return runBaseline(context, 'Self-training', selfTraining);
-  },
+  sections: [...UNET_SECTIONS, 'baselines.selfTraining'],
+  shortcuts: UNET_SHORTCUTS,
+  title: 'Self-training',
+  method: async () => (await import('../../pipeline/baselines/self-training.ts')).selfTraining,
 });

@@ -1,9 +1,8 @@
 // `maskrank baseline unet`: a U-Net from random weights at the same labels.
 
-import { BASELINE_ARGS, BASELINE_OPTIONS, runBaseline } from '../baseline-verb.ts';
-import { defineVerb } from '../verb.ts';
+import { defineBaseline, UNET_SECTIONS, UNET_SHORTCUTS } from '../baseline-verb.ts';
 
-export const baselineUnet = defineVerb({
+export const baselineUnet = defineBaseline({
   name: 'baseline unet',
   summary: 'a U-Net from scratch on the labelled cases, measured like every stage',
   details: `Dice and cross-entropy, the augmentation, splits, classes and canvas of stage 1, no prompts. The validation cases choose the
@@ -17,13 +16,8 @@ Ctrl-C stops at the next step; the same command goes on there, to the same weigh
       'with the published width',
     ],
   ],
-  args: BASELINE_ARGS,
-  options: BASELINE_OPTIONS,
-  sections: ['data', 'baselines.classes', 'baselines.unet', 'training.augmentation', 'evaluation'],
-  shortcuts: { steps: 'baselines.unet.steps', 'batch-size': 'baselines.unet.batchSize' },
-  runFolder: { mode: 'create' },
-  run: async (context) => {
-    const { unet } = await import('../../pipeline/baselines/unet.ts');
-    return runBaseline(context, 'U-Net', unet);
-  },
+  sections: UNET_SECTIONS,
+  shortcuts: UNET_SHORTCUTS,
+  title: 'U-Net',
+  method: async () => (await import('../../pipeline/baselines/unet.ts')).unet,
 });
