@@ -57,6 +57,26 @@ export const DEFAULT_AUGMENTATION: AugmentOptions = {
   fill: 0,
 };
 
+/** Leaves grey values as they are. */
+export const NO_TONE = {
+  brightness: { probability: 0, range: [1, 1] },
+  contrast: { probability: 0, range: [1, 1] },
+  gamma: { probability: 0, range: [1, 1] },
+  noise: { probability: 0, range: [0, 0] },
+  blur: { probability: 0, sigmaPx: [0, 0] },
+  lowResolution: { probability: 0, range: [1, 1] },
+} as const satisfies Partial<AugmentOptions>;
+
+/** Leaves everything where it is. */
+export const NO_MOVEMENT = {
+  flipHorizontal: 0,
+  flipVertical: 0,
+  rotation: { probability: 0, maxDegrees: 0 },
+  scale: { probability: 0, range: [1, 1] },
+  translation: { probability: 0, maxFraction: 0 },
+  elastic: { probability: 0, sdFraction: 0, nodes: 1 },
+} as const satisfies Partial<AugmentOptions>;
+
 /** A changed sample, and how it was moved; null where it was not. */
 export type Augmented = Sample & { readonly motion: Motion | null };
 
@@ -82,7 +102,7 @@ export function augment(
     random.chance(probability) ? random.uniform(...range) : 1;
   const brightness = factor(options.brightness);
   const contrast = factor(options.contrast);
-  const gamma = random.chance(options.gamma.probability) ? logUniform(random, options.gamma.range) : 1;
+  const gamma = random.chance(options.gamma.probability) ? random.logUniform(...options.gamma.range) : 1;
   if (brightness !== 1 || contrast !== 1 || gamma !== 1)
     image = applyTone(image, { brightness, contrast, gamma });
   return { image, masks: moved.masks, motion: moved.motion };
@@ -98,7 +118,7 @@ function move(sample: Sample, random: Random, options: AugmentOptions): Augmente
     rotationDegrees: random.chance(rotation.probability)
       ? random.uniform(-rotation.maxDegrees, rotation.maxDegrees)
       : 0,
-    scale: random.chance(scale.probability) ? logUniform(random, scale.range) : 1,
+    scale: random.chance(scale.probability) ? random.logUniform(...scale.range) : 1,
     translationPx: [random.uniform(-shift, shift) * width, random.uniform(-shift, shift) * height] as const,
   };
   const bend = random.chance(elastic.probability)
@@ -117,8 +137,4 @@ function move(sample: Sample, random: Random, options: AugmentOptions): Augmente
   return lost
     ? { ...sample, motion: null }
     : { ...moved, motion: { size: { width, height }, affine, displacement: bend } };
-}
-
-function logUniform(random: Random, [low, high]: Range): number {
-  return Math.exp(random.uniform(Math.log(low), Math.log(high)));
 }

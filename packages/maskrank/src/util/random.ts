@@ -59,6 +59,11 @@ export class Random {
     return lo + (hi - lo) * this.next();
   }
 
+  /** In [lo, hi), 0 < lo, uniform in its logarithm. */
+  logUniform(lo: number, hi: number): number {
+    return Math.exp(this.uniform(Math.log(lo), Math.log(hi)));
+  }
+
   /** True with probability `p`. */
   chance(p: number): boolean {
     return this.next() < p;

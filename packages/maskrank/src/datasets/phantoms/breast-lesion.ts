@@ -3,7 +3,7 @@
 // Not here: tissue, scanner and words (breast.ts).
 
 import type { Random } from '../../util/random.ts';
-import { clamp, diamondAngle, type Field, logUniform, ramp } from './draw/field.ts';
+import { clamp, diamondAngle, type Field, ramp } from './draw/field.ts';
 import { windowAround } from './draw/lines.ts';
 import { Noise } from './draw/noise.ts';
 
@@ -198,7 +198,7 @@ function outline(
   const u = Math.max(width, height) / 256;
   const margin = random.choice(recipe.margins);
   const aspect = from(recipe.aspect);
-  const mean = Math.max(5 * u, scale * logUniform(random, 7, 62) * u);
+  const mean = Math.max(5 * u, scale * random.logUniform(7, 62) * u);
   const a = Math.min(mean / Math.sqrt(aspect), 0.45 * width);
   const b = Math.min(mean * Math.sqrt(aspect), 0.42 * height);
   const y = random.chance(0.85)

@@ -3,19 +3,15 @@
 
 import type { Unet } from '../../models/unet/index.ts';
 import { pseudoLabelLoss, pseudoLabels } from '../../training/baselines/consistency.ts';
-import { supervisedSteps, trainSupervised } from '../../training/baselines/supervised.ts';
+import { trainSupervised } from '../../training/baselines/supervised.ts';
 import { type BaselineMethod, supervisedOptions } from './method.ts';
-import { toneChanges, unchanged, unlabelledImages } from './semi-supervised.ts';
-import { unet } from './unet.ts';
+import { ON_UNET, toneChanges, unchanged, unlabelledImages } from './semi-supervised.ts';
 
 export const fixmatch: BaselineMethod<Unet> = {
   name: 'fixmatch',
   title: 'FixMatch',
   sections: ['baselines.unet', 'baselines.fixmatch'],
-  usesUnlabelled: true,
-  steps: ({ baselines }, cases) => supervisedSteps(baselines.unet, cases),
-  prepare: unet.prepare,
-  predict: unet.predict,
+  ...ON_UNET,
   train: async (network, setting, loop) => {
     const { unet: config, fixmatch: own } = setting.config.baselines;
     const { relation } = setting;

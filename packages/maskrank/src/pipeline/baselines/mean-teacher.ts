@@ -3,19 +3,16 @@
 
 import type { Unet } from '../../models/unet/index.ts';
 import { probabilityDistance, rampUp } from '../../training/baselines/consistency.ts';
-import { supervisedSteps, trainSupervised } from '../../training/baselines/supervised.ts';
+import { trainSupervised } from '../../training/baselines/supervised.ts';
 import { type BaselineMethod, supervisedOptions } from './method.ts';
-import { toneChanges, unlabelledImages } from './semi-supervised.ts';
+import { ON_UNET, toneChanges, unlabelledImages } from './semi-supervised.ts';
 import { unet } from './unet.ts';
 
 export const meanTeacher: BaselineMethod<Unet> = {
   name: 'mean-teacher',
   title: 'Mean teacher',
   sections: ['baselines.unet', 'baselines.meanTeacher'],
-  usesUnlabelled: true,
-  steps: ({ baselines }, cases) => supervisedSteps(baselines.unet, cases),
-  prepare: unet.prepare,
-  predict: unet.predict,
+  ...ON_UNET,
   train: async (network, setting, loop) => {
     const { unet: config, meanTeacher: own } = setting.config.baselines;
     const { move, ...images } = await unlabelledImages(setting, own.unlabelledRatio);

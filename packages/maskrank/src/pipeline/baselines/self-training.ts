@@ -3,18 +3,16 @@
 
 import { nn } from '@maskrank/torch';
 import type { Unet } from '../../models/unet/index.ts';
-import { loopOf, supervisedSteps, trainSupervised } from '../../training/baselines/supervised.ts';
+import { loopOf, trainSupervised } from '../../training/baselines/supervised.ts';
 import { type BaselineMethod, paint, supervisedOptions } from './method.ts';
+import { ON_UNET } from './semi-supervised.ts';
 import { unet } from './unet.ts';
 
 export const selfTraining: BaselineMethod<Unet> = {
   name: 'self-training',
   title: 'Self-training',
   sections: ['baselines.unet', 'baselines.selfTraining'],
-  usesUnlabelled: true,
-  steps: ({ baselines }, cases) => supervisedSteps(baselines.unet, cases),
-  prepare: unet.prepare,
-  predict: unet.predict,
+  ...ON_UNET,
   train: async (network, setting, loop) => {
     const { unet: config, selfTraining: own } = setting.config.baselines;
     const options = await supervisedOptions(setting, config, loop);

@@ -1,11 +1,28 @@
-// What baselines with a term of unlabelled images share: which images, how they are moved, how their grey values change.
+// What baselines with a term of unlabelled images share: the network, which images, how
+// they are moved, how their grey values change.
 
-import type { AugmentOptions } from '../../imaging/augment.ts';
-import { augment, DEFAULT_AUGMENTATION } from '../../imaging/augment.ts';
+import {
+  type AugmentOptions,
+  augment,
+  DEFAULT_AUGMENTATION,
+  NO_MOVEMENT,
+  NO_TONE,
+} from '../../imaging/augment.ts';
+import type { Unet } from '../../models/unet/index.ts';
+import { supervisedSteps } from '../../training/baselines/supervised.ts';
 import type { UnlabelledTerm } from '../../training/baselines/unlabelled.ts';
 import type { Augmentation } from '../../training/batch.ts';
 import { augmentOptions } from '../finetune.ts';
-import type { BaselineSetting } from './method.ts';
+import type { BaselineMethod, BaselineSetting } from './method.ts';
+import { unet } from './unet.ts';
+
+/** The network of all of them, and how it is asked: the U-Net's. */
+export const ON_UNET = {
+  usesUnlabelled: true,
+  steps: ({ baselines }, cases) => supervisedSteps(baselines.unet, cases),
+  prepare: unet.prepare,
+  predict: unet.predict,
+} as const satisfies Partial<BaselineMethod<Unet>>;
 
 /** The unlabelled images and the labelled ones without their masks, as in the methods' own code; all moved as in stage 1. */
 export async function unlabelledImages(
@@ -23,9 +40,7 @@ export async function unlabelledImages(
   };
 }
 
-/**
- * Changes of grey values alone, `strength` times as large as in stage 1, and blur and coarseness with them.
- */
+/** Changes of grey values alone, `strength` times as large as in stage 1, and blur and coarseness with them. */
 export function toneChanges({ config }: Pick<BaselineSetting, 'config'>, strength: number): Augmentation {
   const amounts = config.training.augmentation;
   const larger = (amount: number): number => Math.min(0.9, strength * amount);
@@ -59,21 +74,3 @@ const changing =
     random.chance(probability)
       ? augment({ image, masks: [...masks] }, random, options)
       : unchanged(image, masks, random);
-
-const NO_TONE = {
-  brightness: { probability: 0, range: [1, 1] },
-  contrast: { probability: 0, range: [1, 1] },
-  gamma: { probability: 0, range: [1, 1] },
-  noise: { probability: 0, range: [0, 0] },
-  blur: { probability: 0, sigmaPx: [0, 0] },
-  lowResolution: { probability: 0, range: [1, 1] },
-} as const satisfies Partial<AugmentOptions>;
-
-const NO_MOVEMENT = {
-  flipHorizontal: 0,
-  flipVertical: 0,
-  rotation: { probability: 0, maxDegrees: 0 },
-  scale: { probability: 0, range: [1, 1] },
-  translation: { probability: 0, maxFraction: 0 },
-  elastic: { probability: 0, sdFraction: 0, nodes: 1 },
-} as const satisfies Partial<AugmentOptions>;

@@ -7,7 +7,7 @@ import { Generator } from '@maskrank/torch';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { fileHash } from '../../datasets/hash.ts';
 import type { SplitName } from '../../datasets/schema.ts';
-import { type AugmentOptions, DEFAULT_AUGMENTATION } from '../../imaging/augment.ts';
+import { type AugmentOptions, DEFAULT_AUGMENTATION, NO_TONE } from '../../imaging/augment.ts';
 import { NORMALISATIONS } from '../../imaging/normalise.ts';
 import { clipFingerprint, embedTexts, loadClip, loadClipTokenizer } from '../../models/clip/index.ts';
 import { createSam, loadSam, SAM_CONFIGS, type Sam, type SamConfig } from '../../models/sam/index.ts';
@@ -143,7 +143,7 @@ function batchOptions(
     translation: { probability: 0.5, maxFraction: m.translation },
     elastic: { probability: m.elastic > 0 ? 0.33 : 0, sdFraction: m.elastic, nodes: 5 },
     // Looks are changed by training/promptable/appearance.ts.
-    ...NO_LOOKS,
+    ...NO_TONE,
   };
   const allowed = texts === undefined ? { ...shares, text: 0 } : shares;
   return {
@@ -157,16 +157,6 @@ function batchOptions(
     ...(texts && { texts }),
   };
 }
-
-const NEVER = { probability: 0, range: [1, 1] } as const;
-const NO_LOOKS = {
-  brightness: NEVER,
-  contrast: NEVER,
-  gamma: NEVER,
-  noise: NEVER,
-  lowResolution: NEVER,
-  blur: { probability: 0, sigmaPx: [1, 1] },
-} as const;
 
 /** Features of every class's wordings, by a small text network. */
 async function classTexts(

@@ -9,7 +9,7 @@ import { Generator } from '@maskrank/torch';
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { fileHash } from '../../datasets/hash.ts';
 import { LANGUAGE_FILE } from '../../datasets/phantoms/dataset.ts';
-import { DEFAULT_AUGMENTATION } from '../../imaging/augment.ts';
+import { DEFAULT_AUGMENTATION, NO_MOVEMENT } from '../../imaging/augment.ts';
 import { resize } from '../../imaging/resample.ts';
 import {
   createMedvint,
@@ -157,18 +157,13 @@ function batchOptions({
 }: Settings): Omit<VqaBatchOptions, 'placedClasses'> {
   const probability = 0.5;
   const around = (amount: number): readonly [number, number] => [1 - amount, 1 + amount];
-  const never = { ...DEFAULT_AUGMENTATION };
   return {
     questionsPerImage,
     changed: a.probability,
     mirrored: a.mirror,
     augmentation: {
-      ...never,
-      flipHorizontal: 0,
-      flipVertical: 0,
-      rotation: { ...never.rotation, probability: 0 },
-      scale: { ...never.scale, probability: 0 },
-      translation: { ...never.translation, probability: 0 },
+      ...DEFAULT_AUGMENTATION,
+      ...NO_MOVEMENT,
       brightness: { probability, range: around(a.brightness) },
       contrast: { probability, range: around(a.contrast) },
       gamma: { probability, range: [1 - a.gamma, 1 / (1 - a.gamma)] },

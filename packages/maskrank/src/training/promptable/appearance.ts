@@ -12,9 +12,6 @@ type Change = {
   readonly apply: (image: Image, random: Random) => Image;
 };
 
-const logUniform = (random: Random, low: number, high: number): number =>
-  Math.exp(random.uniform(Math.log(low), Math.log(high)));
-
 /** In the order in which a scanner would do them. */
 const CHANGES: readonly Change[] = [
   { chance: 0.25, apply: (image, random) => shade(image, random, 0.5) },
@@ -22,8 +19,8 @@ const CHANGES: readonly Change[] = [
     chance: 0.6,
     apply: (image, random) =>
       applyTone(image, {
-        gamma: logUniform(random, 0.5, 2),
-        contrast: logUniform(random, 0.5, 1.6),
+        gamma: random.logUniform(0.5, 2),
+        contrast: random.logUniform(0.5, 1.6),
         brightness: random.uniform(0.75, 1.3),
       }),
   },

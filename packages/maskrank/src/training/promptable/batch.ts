@@ -151,10 +151,11 @@ export function makePromptableBatch(
       stream,
       options.movement,
     );
+    const spots = stream.fork('inclusions'); // without them, all other choices are the same
     const uneven = moved.masks
       .slice(0, k)
-      .filter(() => stream.chance(options.inclusions))
-      .reduce<Image>((image, mask) => addInclusions(image, mask, stream), moved.image);
+      .filter(() => spots.chance(options.inclusions))
+      .reduce<Image>((image, mask) => addInclusions(image, mask, spots), moved.image);
     const seen = stream.chance(options.looks) ? changeLook(uneven, stream) : uneven;
     const inside = area === null ? null : (moved.masks[k] as Mask);
     const data = images.subarray(b * 3 * pixels, (b + 1) * 3 * pixels);

@@ -23,7 +23,7 @@ export function addInclusions(image: Image, mask: Mask, random: Random): Image {
   if (areaPx === 0) return image;
   const data = image.data.slice();
   for (const { x, y } of corePoints(mask, random.int(1, MOST + 1), random, 0)) {
-    const long = Math.max(1, Math.sqrt(areaPx) * logUniform(LENGTHS, random));
+    const long = Math.max(1, Math.sqrt(areaPx) * random.logUniform(...LENGTHS));
     const spot: Spot = {
       x,
       y,
@@ -66,6 +66,3 @@ function paint({ width, height, channels, data }: Image, mask: Mask, spot: Spot)
     }
   }
 }
-
-const logUniform = ([low, high]: readonly [number, number], random: Random): number =>
-  Math.exp(random.uniform(Math.log(low), Math.log(high)));

@@ -2,7 +2,6 @@
 // Not here: noise (noise.ts), blurs (blur.ts), lines and outlines (lines.ts).
 // W, H width and height in pixels; a field is a Float32Array of W * H, row-major.
 
-import type { Random } from '../../../util/random.ts';
 import { lend } from './scratch.ts';
 
 export type Field = Float32Array<ArrayBuffer>; // [W * H]
@@ -16,10 +15,6 @@ export function ramp(x: number, lo: number, hi: number): number {
   const t = (x - lo) / (hi - lo);
   return t * t * (3 - 2 * t);
 }
-
-/** Uniform in the logarithm. */
-export const logUniform = (random: Random, lo: number, hi: number): number =>
-  Math.exp(random.uniform(Math.log(lo), Math.log(hi)));
 
 /** A field painted on every `step`-th pixel and blended between; for what varies slowly. */
 export function paintCoarse(

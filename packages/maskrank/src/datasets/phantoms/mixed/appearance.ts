@@ -4,7 +4,7 @@
 
 import type { Random } from '../../../util/random.ts';
 import { blur } from '../draw/blur.ts';
-import { clamp, type Field, logUniform } from '../draw/field.ts';
+import { clamp, type Field } from '../draw/field.ts';
 import { enlarge } from '../draw/finish.ts';
 import { stroke, type Vertex } from '../draw/lines.ts';
 import { Noise, whiteField } from '../draw/noise.ts';
@@ -20,7 +20,7 @@ export function ground(random: Random, n: number): Field {
   const out = lend(n * n).fill(base);
   const layers = random.int(1, 4);
   for (let k = 0; k < layers; k++) {
-    const grain = logUniform(random, 0.008, 0.25) * n;
+    const grain = random.logUniform(0.008, 0.25) * n;
     const lengthened = random.chance(0.3) ? random.uniform(1.5, 5) : 1;
     const noise = new Noise(random, grain * lengthened, grain, random.uniform(0, Math.PI));
     const layer = noise.paint(n, n, random.uniform(0.015, 0.1));
@@ -64,7 +64,7 @@ export function paintShape(field: Field, mask: Uint8Array, look: Look, random: R
   const soft = ((random.chance(0.6) ? random.uniform(0.3, 0.8) : random.uniform(0.8, 2.2)) * n) / 256;
   const sign = random.chance(0.5) ? 1 : -1;
   const delta = sign * random.uniform(0.1, 0.4);
-  const grain = logUniform(random, 0.006, 0.05) * n;
+  const grain = random.logUniform(0.006, 0.05) * n;
   const noise = new Noise(random, grain, grain * random.uniform(0.4, 1), random.uniform(0, Math.PI));
   const texture = random.uniform(0.06, 0.16);
   const angle = random.uniform(0, 2 * Math.PI);
@@ -135,7 +135,7 @@ const ARTEFACTS: readonly Artefact[] = [
   {
     chance: 0.5, // blur, sometimes along one axis more than the other
     apply: (field, random, n) => {
-      const sigma = (logUniform(random, 0.3, 2) * n) / 256;
+      const sigma = (random.logUniform(0.3, 2) * n) / 256;
       return blur(field, n, n, sigma, sigma * (random.chance(0.3) ? random.uniform(0.3, 1) : 1));
     },
   },
@@ -208,7 +208,7 @@ function display(field: Field, random: Random): Uint8Array {
   }
   const range = Math.max(1e-6, high - low);
   const [cutLow, cutHigh] = [random.uniform(0, 0.12), random.uniform(0, 0.12)];
-  const gamma = logUniform(random, 0.6, 1.7);
+  const gamma = random.logUniform(0.6, 1.7);
   const [black, white] = [random.uniform(0, 0.12), random.uniform(0.85, 1)];
   const negative = random.chance(0.3);
   const table = Uint8Array.from({ length: 1024 }, (_, k) => {
