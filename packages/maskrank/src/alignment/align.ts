@@ -5,6 +5,7 @@
 import { type nn, noGrad, optim, type Tensor, tidy } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
 import type { Config } from '../run/config.ts';
+import { descend, lossNumbers } from '../training/descend.ts';
 import { type LoopOptions, runLoop, type StepReport } from '../training/loop.ts';
 import { batchOf, seedEngine } from '../training/streams.ts';
 import { copies, copyInto } from '../training/weights.ts';
@@ -173,22 +174,12 @@ function update<A extends Active>(
   optimizer: optim.Adam,
   trained: ReadonlyMap<string, Tensor>,
 ): { losses: Record<string, number>; facts: Readonly<Record<string, number>>; ms: Record<string, number> } {
-  const t0 = performance.now();
+  const start = performance.now();
   const batch = decodeUnits(
     policy,
     chosen.map((a) => a.unit),
   );
   const { total, parts, facts } = objective.loss(chosen, batch, step);
-  const t1 = performance.now();
-  total.backward();
-  const t2 = performance.now();
-  if (config.gradClip > 0) optim.clipGradNorm(trained.values(), config.gradClip);
-  optimizer.step();
-  optimizer.zeroGrad();
-  const t3 = performance.now();
-  const losses = {
-    ...Object.fromEntries(Object.entries(parts).map(([name, value]) => [name, value.item()])),
-    total: total.item(),
-  };
-  return { losses, facts, ms: { forward: t1 - t0, backward: t2 - t1, optimiser: t3 - t2 } };
+  const ms = descend(total, { optimizer, trained, gradClip: config.gradClip }, start);
+  return { losses: lossNumbers({ ...parts, total }), facts, ms };
 }

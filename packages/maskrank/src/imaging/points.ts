@@ -3,6 +3,7 @@
 
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import type { Random } from '../util/random.ts';
+import { byArea, labelComponents } from './components.ts';
 import { squaredDistanceTransform } from './distance-transform.ts';
 import { invert } from './morphology.ts';
 import type { Mask, Point } from './types.ts';
@@ -58,6 +59,20 @@ export function corePoints(mask: Mask, count: number, random: Random, depthShare
     throw new DataError('corePoints: the mask is empty; allowed: at least one foreground pixel.');
   const core = pixelsWhere(mask, (i) => depths[i]! > 0 && depths[i]! >= deepest * depthShare * depthShare);
   return sample(mask, core, count, random, 1);
+}
+
+/** The pixel farthest from the border of each of the largest regions, the largest first; of equals the first in raster order. */
+export function innermostPoints(mask: Mask, count: number): Point[] {
+  const { labels, components } = labelComponents(mask);
+  const depths = depthsInside(mask);
+  const deepest = new Map<number, number>();
+  for (const [i, label] of labels.entries()) {
+    const best = deepest.get(label);
+    if (label > 0 && (best === undefined || depths[i]! > depths[best]!)) deepest.set(label, i);
+  }
+  return byArea(components)
+    .slice(0, count)
+    .map(({ label }) => pointAt(mask, deepest.get(label)!, 1));
 }
 
 /** Squared distance of every pixel to the nearest background pixel, everything beyond the image's edge being background. */

@@ -5,8 +5,8 @@
 import { fromTypedArray, noGrad, type Tensor, tidy } from '@maskrank/torch';
 import { boxOfMask, clampBox, jitterBySides } from '../imaging/boxes.ts';
 import type { Normalisation } from '../imaging/normalise.ts';
-import { depthsInside } from '../imaging/points.ts';
-import type { Box, Mask, Point } from '../imaging/types.ts';
+import { innermostPoints } from '../imaging/points.ts';
+import type { Box, Mask } from '../imaging/types.ts';
 import { logitsToCanvas, pickBest, type Sam } from '../models/sam/index.ts';
 import { type CanvasPrompt, collatePrompts } from '../prompting/collate.ts';
 import { promptsTo } from '../training/batch.ts';
@@ -87,7 +87,7 @@ function judgeClass({ regions }: PromptableClass, outline: Outline, random: Rand
   const boxes = masks.map((mask) => boxOfMask(mask) as Box);
   const loose = boxes.map((box) => clampBox(jitterBySides(box, random, JITTER), largest));
   const asked = outline([...boxes, ...loose].map((box) => ({ boxes: [box], points: [] })));
-  const [clicked] = outline([{ boxes: [], points: [innermost(largest)] }]) as [Mask];
+  const [clicked] = outline([{ boxes: [], points: innermostPoints(largest, 1) }]) as [Mask];
   return {
     trueBox: dice(union(asked.slice(0, boxes.length)), whole),
     jitteredBox: dice(union(asked.slice(boxes.length)), whole),
@@ -95,14 +95,6 @@ function judgeClass({ regions }: PromptableClass, outline: Outline, random: Rand
     filledBox: dice(union(boxes.map((box) => inBox(box, largest, () => true))), whole),
     ellipse: dice(union(boxes.map((box) => inBox(box, largest, (u, v) => u * u + v * v <= 1))), whole),
   };
-}
-
-/** The pixel farthest from the mask's border, the first of equals. */
-export function innermost(mask: Mask): Point {
-  const depths = depthsInside(mask);
-  let best = 0;
-  for (let i = 1; i < depths.length; i++) if ((depths[i] as number) > (depths[best] as number)) best = i;
-  return { x: best % mask.width, y: Math.floor(best / mask.width), label: 1 };
 }
 
 /** Pixels of a box whose centres, with the box as -1..1 a side, are wanted. */

@@ -5,6 +5,7 @@
 import { optim, type Tensor, tidy } from '@maskrank/torch';
 import type { MetricsLine } from '../run/metrics.ts';
 import type { Random } from '../util/random.ts';
+import type { Learner } from './descend.ts';
 import { type LoopOptions, runLoop, type StepReport } from './loop.ts';
 import type { LoopState } from './state.ts';
 import { batchOf, seedEngine, stepStream } from './streams.ts';
@@ -32,20 +33,6 @@ export type PretrainingSettings = {
   readonly gradClip: number;
   readonly checkpointEverySteps: number;
   readonly logEverySteps: number;
-};
-
-/** What a recipe learns with. */
-export type Learner = {
-  readonly optimizer: optim.AdamW;
-  /** By name, all that requires a gradient here. */
-  readonly trained: NamedTensors;
-  /** Largest L2 norm of all gradients; 0 is off. */
-  readonly gradClip: number;
-};
-
-/** The same with any update rule. */
-type Descending = Omit<Learner, 'optimizer'> & {
-  readonly optimizer: Pick<Learner['optimizer'], 'step' | 'zeroGrad'>;
 };
 
 export type PretrainingOptions<Item, Batch> = {
@@ -157,19 +144,4 @@ async function withWeights<T>(
     copyInto(target, own);
     for (const tensor of own.values()) tensor.dispose();
   }
-}
-
-/** Backward and update, by any rule, for a loss whose forward pass began at `start` (performance.now()); milliseconds by part. */
-export function descend(
-  loss: Tensor,
-  { optimizer, trained, gradClip }: Descending,
-  start: number,
-): { readonly forward: number; readonly backward: number; readonly optimiser: number } {
-  const forward = performance.now();
-  loss.backward();
-  const backward = performance.now();
-  if (gradClip > 0) optim.clipGradNorm(trained.values(), gradClip);
-  optimizer.step();
-  optimizer.zeroGrad();
-  return { forward: forward - start, backward: backward - forward, optimiser: performance.now() - backward };
 }

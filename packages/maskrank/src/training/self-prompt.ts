@@ -3,11 +3,10 @@
 // one token a class, zero at first. No gradient goes through the prompt. Differences: an answer that finds nothing prompts with the
 // whole canvas. Not here: embeddings, batches and the loop (stage1.ts). Shapes: B images, N = B K masks asked for, h w of a mask.
 
-import { autocast, nn, type Tensor } from '@maskrank/torch';
+import { nn, type Tensor } from '@maskrank/torch';
 import { boxesOfComponents } from '../imaging/boxes.ts';
-import { byArea, labelComponents } from '../imaging/components.ts';
-import { depthsInside } from '../imaging/points.ts';
-import type { Mask, Point } from '../imaging/types.ts';
+import { innermostPoints } from '../imaging/points.ts';
+import type { Mask } from '../imaging/types.ts';
 import {
   type DecoderOutput,
   logitsToCanvas,
@@ -18,7 +17,7 @@ import {
 } from '../models/sam/index.ts';
 import { type CanvasPrompt, collatePrompts, type TextFeatureRow } from '../prompting/collate.ts';
 import { promptsTo } from './batch.ts';
-import { descend } from './pretraining.ts';
+import { descend, inPrecision, lossNumbers } from './descend.ts';
 import type { updateOn } from './promptable/update.ts';
 
 export type SelfPromptOptions = {
@@ -42,21 +41,6 @@ export function promptOfAnswer(mask: Mask, { use, maxRegions }: SelfPromptOption
     boxes: use.includes('box') ? boxes : [],
     points: use.includes('point') ? innermostPoints(mask, maxRegions) : [],
   };
-}
-
-/** The pixel farthest from the border of each of the largest regions, the first in raster order. */
-function innermostPoints(mask: Mask, count: number): Point[] {
-  const { labels, components } = labelComponents(mask);
-  const depths = depthsInside(mask);
-  const deepest = new Map<number, number>();
-  for (const [i, label] of labels.entries()) {
-    const best = deepest.get(label);
-    if (label > 0 && (best === undefined || depths[i]! > depths[best]!)) deepest.set(label, i);
-  }
-  return byArea([...components])
-    .slice(0, count)
-    .map(({ label }) => deepest.get(label)!)
-    .map((i) => ({ x: i % mask.width, y: Math.floor(i / mask.width), label: 1 }));
 }
 
 /** A SAM whose answer is the second one. Prompts name the class and nothing else. */
@@ -116,10 +100,7 @@ export const updateBoth =
   (sam: SelfPromptSam, { firstWeight, distillation }: SelfPromptLoss): typeof updateOn =>
   ({ images, targets, prompts }, { optimizer, trained, judge, gradClip, precision, device }) => {
     const start = performance.now();
-    const forward = <T>(body: () => T): T =>
-      precision === 'bfloat16'
-        ? autocast({ device: device.startsWith('cuda') ? 'cuda' : 'cpu', dtype: 'bfloat16' }, body)
-        : body();
+    const forward = <T>(body: () => T): T => inPrecision(precision, device, body);
     const embedded = forward(() => sam.embed(images)).to('float32'); // [B, E, g, g]
     const embeddings = embedded.repeatInterleave(targets.size(0) / images.size(0), 0);
     const answers = forward(() => sam.answers(embeddings, prompts, { multimask: true }));
@@ -131,6 +112,5 @@ export const updateBoth =
     const total = distillation > 0 ? supervised.add(taught, distillation) : supervised;
     const ms = descend(total, { optimizer, trained, gradClip }, start);
     const told = { ...parts, total, ...(distillation > 0 ? { distillation: taught } : {}) };
-    const losses = Object.fromEntries(Object.entries(told).map(([name, value]) => [name, value.item()]));
-    return { losses, ms };
+    return { losses: lossNumbers(told), ms };
   };

@@ -3,9 +3,10 @@
 import { Generator, memory } from '@maskrank/torch';
 import { describe, expect, it } from 'vitest';
 import { NORMALISATIONS } from '../../src/imaging/normalise.ts';
-import type { Mask } from '../../src/imaging/types.ts';
+import { innermostPoints } from '../../src/imaging/points.ts';
+import type { Mask, Point } from '../../src/imaging/types.ts';
 import { createSam } from '../../src/models/sam/index.ts';
-import { innermost, judgeCase, meanQuality } from '../../src/pipeline/promptable-quality.ts';
+import { judgeCase, meanQuality } from '../../src/pipeline/promptable-quality.ts';
 import { toCanvas } from '../../src/training/canvas.ts';
 import { promptableClass } from '../../src/training/promptable/cases.ts';
 import { SMALL } from '../models/sam/small.ts';
@@ -43,11 +44,16 @@ describe('judgeCase', () => {
   });
 });
 
-describe('innermost', () => {
+describe('innermostPoints', () => {
   it('is the middle of a disc, and of the larger half of a pair its own', () => {
-    const { x, y } = innermost(disc);
+    const [{ x, y }] = innermostPoints(disc, 1) as [Point];
     expect([Math.abs(x - 31.5), Math.abs(y - 23.5)].every((d) => d <= 1)).toBe(true);
-    expect(innermost(maskWhere((u) => u === 5)).x).toBe(5);
+    expect(
+      innermostPoints(
+        maskWhere((u) => u === 5),
+        1,
+      )[0]?.x,
+    ).toBe(5);
   });
 });
 

@@ -6,8 +6,8 @@ import { cat, fromTypedArray, type nn, noGrad, optim, type Tensor, tidy } from '
 import { countOverlap, type EmptiesPolicy, overlap } from '../../evaluation/overlap.ts';
 import type { Config } from '../../run/config.ts';
 import { normaliseCanvas } from '../canvas.ts';
+import { descend, type Learner, lossNumbers } from '../descend.ts';
 import { type LoopOptions, runLoop, type StepReport } from '../loop.ts';
-import { descend, type Learner } from '../pretraining.ts';
 import { batchOf, seedEngine, stepStream } from '../streams.ts';
 import { copies, copyInto } from '../weights.ts';
 import { type DenseBatch, type DenseBatchOptions, type DenseSample, denseBatch } from './batch.ts';
@@ -195,11 +195,9 @@ function update(
   const truth = fromTypedArray(masks, [count, classes, side, side], { share: true })
     .to(device as 'cuda')
     .to('float32');
-  const numbers = (parts: Readonly<Record<string, Tensor>>) =>
-    Object.fromEntries(Object.entries(parts).map(([name, value]) => [name, value.item()]));
   if (unlabelled === undefined || term === undefined) {
     const parts = loss(network.forward(input), truth);
-    return { ms: descend(parts.total, learner, start), losses: numbers(parts) };
+    return { ms: descend(parts.total, learner, start), losses: lossNumbers(parts) };
   }
   const { seen, target } = viewTensors(term.views, device);
   const targets = targetsOf(network, unlabelled.teacher, target);
@@ -210,7 +208,7 @@ function update(
   const sum = total.add(consistency.total, term.weight);
   return {
     ms: descend(sum, learner, start),
-    losses: numbers({ ...parts, unlabelled: consistency.total, total: sum }),
+    losses: lossNumbers({ ...parts, unlabelled: consistency.total, total: sum }),
     ...(consistency.sureShare && { sureShare: consistency.sureShare.item() }),
   };
 }

@@ -5,8 +5,9 @@ import { fromTypedArray, noGrad, type Tensor } from '@maskrank/torch';
 import { type Clip, tokenIds, type VisionSite, type WordPiece } from '../../models/clip/index.ts';
 import { camSite, defaultCamLayer } from '../../prompting/saliency/layers.ts';
 import type { Config } from '../../run/config.ts';
+import { descend, type Learner, lossNumbers } from '../descend.ts';
 import type { StepReport } from '../loop.ts';
-import { descend, type Learner, type PretrainingLoop, runPretraining } from '../pretraining.ts';
+import { type PretrainingLoop, runPretraining } from '../pretraining.ts';
 import { type FactImage, makePairBatch, type PairBatch, type PairBatchOptions } from './batch.ts';
 import { bypass, pairLoss, placesLoss } from './loss.ts';
 import { isReadout, keepValues } from './readout.ts';
@@ -79,8 +80,5 @@ function update(
   }
   const ms = descend(losses.total as Tensor, learner, start);
   if (places !== null) keepValues(model);
-  return {
-    losses: Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.item()])),
-    ms,
-  };
+  return { losses: lossNumbers(losses), ms };
 }

@@ -1,18 +1,11 @@
 // What a trained nnU-Net says of a prepared image: scores of every class at the stored image's size. Not here: postprocessing.
 // Shapes: C classes, K logits, S... sizes of the stored image.
 
-import { autocast, fromTypedArray, noGrad, type Tensor, tidy } from '@maskrank/torch';
+import { fromTypedArray, noGrad, type Tensor, tidy } from '@maskrank/torch';
 import { type Nnunet, type Sizes, slidingWindow } from '../../models/nnunet/index.ts';
 import { type ClassRelation, classScores } from '../baselines/loss.ts';
+import { inPrecision, type Precision } from '../descend.ts';
 import { normalisedWindow, type PreparedImage, toOriginal } from './prepare.ts';
-
-export type Precision = 'float32' | 'bfloat16';
-
-/** Runs a forward pass in the precision asked for. */
-export function inPrecision<T>(precision: Precision, device: string, body: () => T): T {
-  if (precision === 'float32') return body();
-  return autocast({ device: device.startsWith('cuda') ? 'cuda' : 'cpu', dtype: 'bfloat16' }, body);
-}
 
 export type PredictOptions = {
   readonly network: Nnunet;

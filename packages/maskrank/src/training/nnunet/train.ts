@@ -7,8 +7,8 @@ import { fromTypedArray, noGrad, optim, stack, type Tensor, tidy } from '@maskra
 import type { Nnunet, Sizes } from '../../models/nnunet/index.ts';
 import type { Random } from '../../util/random.ts';
 import type { BaselineLoop } from '../baselines/supervised.ts';
+import { descend, inPrecision, lossNumbers, type Precision } from '../descend.ts';
 import { runLoop, type StepReport } from '../loop.ts';
-import { descend } from '../pretraining.ts';
 import { stepStream } from '../streams.ts';
 import { augmentPatch, windowSize } from './augment.ts';
 import {
@@ -20,7 +20,6 @@ import {
   regionLoss,
   truthPyramid,
 } from './loss.ts';
-import { inPrecision, type Precision } from './predict.ts';
 import { type NnunetSample, randomPatch, randomPatches } from './sample.ts';
 
 export type NnunetSettings = {
@@ -88,8 +87,7 @@ export async function trainNnunet(options: NnunetTraining): Promise<number> {
       const forward = performance.now();
       const parts = lossOf(options, batch);
       const spent = descend(parts.total, { optimizer, trained, gradClip: settings.gradClip }, forward);
-      const values = Object.entries(parts).map(([name, value]) => [name, value.item()] as const);
-      return { losses: Object.fromEntries(values), ms: { data, ...spent } };
+      return { losses: lossNumbers(parts), ms: { data, ...spent } };
     });
     return {
       losses,

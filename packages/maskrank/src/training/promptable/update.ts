@@ -3,13 +3,14 @@
 // prompt and no box, each with an update of prompt encoder and decoder. Stage 1 and pretraining share it.
 // Not here: what the prompts are (batches), which mask learns (heads.ts). Letters: B images, K masks an image, N = B K.
 
-import { autocast, noGrad, optim, type Tensor } from '@maskrank/torch';
+import { noGrad, type optim, type Tensor } from '@maskrank/torch';
 import { correctionPoints } from '../../imaging/points.ts';
 import type { Mask } from '../../imaging/types.ts';
 import { logitsToCanvas, type PromptTensors, type Sam } from '../../models/sam/index.ts';
 import { pointTensors } from '../../prompting/collate.ts';
 import type { Random } from '../../util/random.ts';
 import { promptsTo } from '../batch.ts';
+import { descend, inPrecision, lossNumbers, type Precision } from '../descend.ts';
 import type { Judge } from './heads.ts';
 
 export type PromptedTensors = {
@@ -29,7 +30,7 @@ export type UpdateOptions = {
   readonly rounds: number;
   /** Largest L2 norm of all gradients; 0 is off. */
   readonly gradClip: number;
-  readonly precision: 'float32' | 'bfloat16';
+  readonly precision: Precision;
   readonly device: string;
 };
 
@@ -46,24 +47,18 @@ export function updateOn(
   random: Random,
 ): Updated {
   const { sam, optimizer, trained, judge, rounds, gradClip, precision, device } = options;
-  const forward = <T>(body: () => T): T =>
-    precision === 'bfloat16'
-      ? autocast({ device: device.startsWith('cuda') ? 'cuda' : 'cpu', dtype: 'bfloat16' }, body)
-      : body();
-  const watch = new Stopwatch();
+  const forward = <T>(body: () => T): T => inPrecision(precision, device, body);
+  const ms: Record<string, number> = {};
+  let start = performance.now();
   const wanted = targets.unsqueeze(1); // [N, 1, S, S]
   const learn = (embeddings: Tensor, given: PromptTensors) => {
     const judged = judge(
       forward(() => sam.decode(embeddings, given, { multimask: true })),
       wanted,
     );
-    watch.lap('forward');
-    judged.parts.total.backward();
-    watch.lap('backward');
-    if (gradClip > 0) optim.clipGradNorm(trained.values(), gradClip);
-    optimizer.step();
-    optimizer.zeroGrad();
-    watch.lap('optimiser');
+    const spent = descend(judged.parts.total, { optimizer, trained, gradClip }, start);
+    for (const [part, took] of Object.entries(spent)) ms[part] = (ms[part] ?? 0) + took;
+    start = performance.now();
     return judged;
   };
 
@@ -71,11 +66,11 @@ export function updateOn(
   const masksPerImage = targets.size(0) / images.size(0);
   const embeddings = masksPerImage > 1 ? embedded.repeatInterleave(masksPerImage, 0) : embedded;
   const first = learn(embeddings, prompts);
-  const losses = Object.fromEntries(Object.entries(first.parts).map(([name, value]) => [name, value.item()]));
+  const losses = lossNumbers(first.parts);
   clickRounds(rounds, { random, targets, logits: first.logits }, (given) => {
     return learn(embeddings.detach(), promptsTo(given, device)).logits;
   });
-  return { losses, ms: watch.laps };
+  return { losses, ms };
 }
 
 /** Numbers of corrective points that a round may draw (SAM-Med2D). */
@@ -116,15 +111,4 @@ function errorPoints(
     points: correctionPoints(maskAt(predicted, i), maskAt(truth, i), count, random.fork(`clicks ${i}`)),
   }));
   return pointTensors(prompts, prompts.length, count);
-}
-
-/** Wall time between laps, milliseconds by name. */
-class Stopwatch {
-  readonly laps: Record<string, number> = {};
-  #since = performance.now();
-  lap(name: string): void {
-    const now = performance.now();
-    this.laps[name] = (this.laps[name] ?? 0) + now - this.#since;
-    this.#since = now;
-  }
 }

@@ -9,8 +9,9 @@ import { type Click, nextClick, normaliseCube } from '../../models/sam3d/input.t
 import type { Config } from '../../run/config.ts';
 import type { Random } from '../../util/random.ts';
 import type { BaselineLoop, TrainingResult } from '../baselines/supervised.ts';
+import { descend } from '../descend.ts';
 import { runLoop, type StepReport } from '../loop.ts';
-import { descend, optimiserSteps } from '../pretraining.ts';
+import { optimiserSteps } from '../pretraining.ts';
 import { batchOf, seedEngine, stepStream } from '../streams.ts';
 
 /** Grey values 0..255 and a mask of 0 and 1 in a cube of the network's side. */

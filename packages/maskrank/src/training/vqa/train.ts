@@ -7,7 +7,8 @@ import { UsageError } from '@maskrank/torch/errors';
 import type { LlamaTokenizer, Medvint } from '../../models/medvint/index.ts';
 import type { Config } from '../../run/config.ts';
 import type { MetricsLine } from '../../run/metrics.ts';
-import { descend, type PretrainingLoop, runPretraining } from '../pretraining.ts';
+import { descend, lossNumbers } from '../descend.ts';
+import { type PretrainingLoop, runPretraining } from '../pretraining.ts';
 import { type AskedImage, makeVqaBatch, TextIds, type VqaBatch, type VqaBatchOptions } from './batch.ts';
 import { PlacesHead, placesLoss } from './places.ts';
 import { countExact } from './score.ts';
@@ -66,10 +67,7 @@ export async function trainVqa(options: TrainVqaOptions): Promise<number> {
       const start = performance.now();
       const losses = lossesOf(network.train(), head, batch, config.places);
       const ms = descend(losses.total as Tensor, learner, start);
-      return {
-        losses: Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.item()])),
-        ms,
-      };
+      return { losses: lossNumbers(losses), ms };
     },
     ...(validation.length > 0 && { validation: { everySteps: config.validateEverySteps, judge } }),
     loop: options.loop,
