@@ -8,8 +8,9 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { values } from '../lib/arguments.mjs';
 
-const option = (args, name, fallback) => (args.includes(name) ? args[args.indexOf(name) + 1] : fallback);
+const option = (args, name, fallback) => values(args, name)[0] ?? fallback;
 const percent = (part, whole) => (whole === 0 ? '–' : `${((100 * part) / whole).toFixed(1)} %`);
 
 /** What phantoms call an image of that modality, and classes that they name otherwise. */

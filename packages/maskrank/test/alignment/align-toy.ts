@@ -1,9 +1,6 @@
 // Runs of stage 2 on a toy: eight units, truth that the virtual annotator holds, proposals in rounds that are kept on disk.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
 import type { Alarm } from '../../src/alignment/alarms.ts';
 import { align } from '../../src/alignment/align.ts';
 import { OracleAnnotator } from '../../src/alignment/annotators/oracle.ts';
@@ -18,16 +15,10 @@ import { selectTrainable } from '../../src/models/lora.ts';
 import type { Sam } from '../../src/models/sam/index.ts';
 import type { Config } from '../../src/run/config.ts';
 import { MetricsLog } from '../../src/run/metrics.ts';
+import { type Ends, newFolders, toyLoop } from '../training/toy-loop.ts';
 import { snapshot, toyAlignment, toyInput, toyPolicy, toySam, toyTruth, toyUnits } from './toy.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'maskrank-align-'));
-afterAll(() => rmSync(dir, { recursive: true }));
-let folders = 0;
-export const fresh = (): string => {
-  const folder = join(dir, `run${folders++}`);
-  mkdirSync(folder);
-  return folder;
-};
+export const fresh = newFolders('align');
 
 export const units = toyUnits(8);
 export const header = { schemaVersion: 1, configHash: 'c0', madeFrom: { 'checkpoint stage1': 's0' } };
@@ -77,14 +68,10 @@ export function judgedIn(folder: string, policy: PolicyOptions, config: Config['
   };
 }
 
-export type RunOptions = {
+export type RunOptions = Ends & {
   readonly folder?: string;
   readonly change?: Changes;
   readonly totalSteps?: number;
-  /** Steps done after which the run is told to stop. */
-  readonly abortAt?: number;
-  /** Steps done after which the process dies. */
-  readonly dieAt?: number;
   readonly live?: boolean;
   /** Weight of the loss on labelled cases. */
   readonly labels?: number;
@@ -119,9 +106,8 @@ export async function run(o: RunOptions = {}) {
     judgedOf: judgedIn(folder, policy, config),
     ...(o.labels === undefined ? {} : { labels: anchorTo(labelled, policy, o.labels) }),
   });
-  const controller = new AbortController();
   const alarms: [Alarm['kind'], number][] = [];
-  const metrics = MetricsLog.open(join(dir, `metrics${folders++}.jsonl`));
+  const metrics = MetricsLog.open(join(fresh(), 'metrics.jsonl'));
   let failure: unknown;
   let steps = -1;
   try {
@@ -134,18 +120,7 @@ export async function run(o: RunOptions = {}) {
       totalSteps,
       seed: 1,
       stream: 'stage2',
-      loop: {
-        label: 'toy',
-        statePath: join(folder, 'state.safetensors'),
-        header,
-        rerun: 'align --restart',
-        metrics,
-        signal: controller.signal,
-        onProgress: (doneSteps) => {
-          if (doneSteps === o.abortAt) controller.abort(new Error('stopped by request'));
-          if (doneSteps === o.dieAt) throw new Error('killed');
-        },
-      },
+      loop: { ...toyLoop(folder, metrics, o), header, rerun: 'align --restart' },
       onAlarm: ({ kind }, step) => alarms.push([kind, step]),
     });
     steps = done.steps;

@@ -20,6 +20,8 @@ export async function must(argv: readonly string[], options?: RunCliOptions): Pr
   return result;
 }
 
+const DIVISION = ['--labelled', '0.4', '--test', '0.25', '--validation', '0.2', '--seed', '3'];
+
 /** A dataset of phantoms with a division, and the settings as a file. */
 export async function makeData(
   dir: string,
@@ -41,19 +43,7 @@ export async function makeData(
     '--out',
     data,
   ]);
-  await must([
-    'dataset',
-    'split',
-    data,
-    '--labelled',
-    '0.4',
-    '--test',
-    '0.25',
-    '--validation',
-    '0.2',
-    '--seed',
-    '3',
-  ]);
+  await must(['dataset', 'split', data, ...DIVISION]);
   writeFileSync(config, JSON.stringify(SETTINGS));
   return { data, config };
 }

@@ -13,6 +13,7 @@ import { sam, samMed2d } from '../../src/pipeline/baselines/sam.ts';
 import { selfPrompt } from '../../src/pipeline/baselines/self-prompt.ts';
 import { inRun } from '../../src/pipeline/in-run.ts';
 import { must, resultOf, runCli } from '../cli/harness.ts';
+import { makeData } from './prompt-fixture.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-promptable-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -41,22 +42,8 @@ const refused = async (argv: string[], words: RegExp, code = 2) => {
 
 let data = '';
 beforeAll(async () => {
+  ({ data } = await makeData(dir, { cases: 16 }));
   writeFileSync(config, JSON.stringify(settings));
-  data = join(dir, 'breast');
-  await must('dataset', 'phantom', 'breast', '--cases', '16', '--size', '64', '--seed', '3', '--out', data);
-  await must(
-    'dataset',
-    'split',
-    data,
-    '--labelled',
-    '0.4',
-    '--test',
-    '0.25',
-    '--validation',
-    '0.2',
-    '--seed',
-    '3',
-  );
 }, 120_000);
 
 /** Trains in a run that is stopped after some steps, and again; and in one that is not. Both hold the same bytes. */

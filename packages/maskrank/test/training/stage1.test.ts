@@ -1,10 +1,8 @@
 // Stage 1 on a toy: a SAM of a few thousand weights, six cases in memory.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { memory } from '@maskrank/torch';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { selectTrainable } from '../../src/models/lora.ts';
 import { type Config, defaultConfig } from '../../src/run/config.ts';
 import { MetricsLog } from '../../src/run/metrics.ts';
@@ -12,15 +10,9 @@ import type { BatchOptions } from '../../src/training/batch.ts';
 import { finetune, stage1Schedule, stage1Steps } from '../../src/training/stage1.ts';
 import { snapshot, toySam } from '../alignment/toy.ts';
 import { toyBatchOptions, toyCases } from './toy.ts';
+import { type Ends, newFolders, toyLoop } from './toy-loop.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'maskrank-stage1-'));
-afterAll(() => rmSync(dir, { recursive: true }));
-let folders = 0;
-const fresh = (): string => {
-  const folder = join(dir, `run${folders++}`);
-  mkdirSync(folder);
-  return folder;
-};
+const fresh = newFolders('stage1');
 
 type Training = Config['training'];
 const trainingConfig = (change: Partial<Training> = {}): Training => ({
@@ -35,13 +27,11 @@ const trainingConfig = (change: Partial<Training> = {}): Training => ({
 
 const cases = toyCases(6); // three steps an epoch
 
-type RunOptions = {
+type RunOptions = Ends & {
   readonly folder?: string;
   readonly change?: Partial<Training>;
   readonly batch?: Partial<BatchOptions>;
   readonly decoderDropout?: number;
-  readonly abortAt?: number;
-  readonly dieAt?: number;
   /** Length of text features; 0 builds no text branch. */
   readonly textDim?: number;
   /** Validation Dice by how often it has been asked, from 0. */
@@ -52,8 +42,7 @@ async function run(o: RunOptions = {}) {
   const { folder = fresh(), decoderDropout = 0.2 } = o;
   const sam = toySam(3, { textDim: o.textDim ?? 0 });
   const config = trainingConfig(o.change);
-  const controller = new AbortController();
-  const metrics = MetricsLog.open(join(dir, `metrics${folders++}.jsonl`));
+  const metrics = MetricsLog.open(join(fresh(), 'metrics.jsonl'));
   let calls = 0;
   let failure: unknown;
   let result: Awaited<ReturnType<typeof finetune>> | undefined;
@@ -69,18 +58,7 @@ async function run(o: RunOptions = {}) {
       seed: 1,
       device: 'cpu',
       ...(validate === undefined ? {} : { validate: () => validate(calls++) }),
-      loop: {
-        label: 'toy',
-        statePath: join(folder, 'state.safetensors'),
-        header: { schemaVersion: 1, configHash: 'c0', madeFrom: {} },
-        rerun: 'finetune --restart',
-        metrics,
-        signal: controller.signal,
-        onProgress: (done) => {
-          if (done === o.abortAt) controller.abort(new Error('stopped by request'));
-          if (done === o.dieAt) throw new Error('killed');
-        },
-      },
+      loop: { ...toyLoop(folder, metrics, o), rerun: 'finetune --restart' },
     });
   } catch (error) {
     failure = error;

@@ -1,10 +1,7 @@
 // A training of a tiny U-Net on painted squares, as the tests of training start, stop and kill it.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Generator, nn } from '@maskrank/torch';
-import { afterAll } from 'vitest';
 import { augment, DEFAULT_AUGMENTATION } from '../../../src/imaging/augment.ts';
 import { NORMALISATIONS } from '../../../src/imaging/normalise.ts';
 import { createUnet, type Unet } from '../../../src/models/unet/index.ts';
@@ -21,15 +18,9 @@ import type { UnlabelledTerm } from '../../../src/training/baselines/unlabelled.
 import type { Augmentation } from '../../../src/training/batch.ts';
 import { CanvasCache } from '../../../src/training/canvas.ts';
 import { toyDataset } from '../toy.ts';
+import { type Ends, newFolders, toyLoop } from '../toy-loop.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'maskrank-supervised-'));
-afterAll(() => rmSync(dir, { recursive: true }));
-let folders = 0;
-const fresh = (): string => {
-  const folder = join(dir, `run${folders++}`);
-  mkdirSync(folder);
-  return folder;
-};
+const fresh = newFolders('supervised');
 
 const SIDE = 32;
 
@@ -57,7 +48,7 @@ export const toyUnet = (relation: ClassRelation = 'exclusive', width = 2): Unet 
 export const weightsIn = (network: nn.Module): Record<string, number[]> =>
   Object.fromEntries([...nn.saveStateDict(network)].map(([name, { data }]) => [name, [...data].map(Number)]));
 
-export type RunOptions = {
+export type RunOptions = Ends & {
   readonly folder?: string;
   readonly change?: Partial<SupervisedConfig>;
   readonly relation?: ClassRelation;
@@ -65,15 +56,12 @@ export type RunOptions = {
   readonly validation?: readonly DenseSample[];
   /** Made anew for each training: a teacher belongs to one. */
   readonly unlabelled?: (relation: ClassRelation) => UnlabelledTerm;
-  readonly abortAt?: number;
-  readonly dieAt?: number;
 };
 
 /** Trains, to the end or until it is stopped; what a killed one had in memory is lost. */
 export async function train({ folder = fresh(), relation = 'exclusive', ...o }: RunOptions = {}) {
   const network = toyUnet(relation, o.width);
   const unlabelled = o.unlabelled?.(relation);
-  const controller = new AbortController();
   const metrics = MetricsLog.open(join(folder, 'metrics.jsonl'));
   let result: TrainingResult | undefined;
   let failure: unknown;
@@ -96,19 +84,7 @@ export async function train({ folder = fresh(), relation = 'exclusive', ...o }: 
       },
       seed: 1,
       device: 'cpu',
-      loop: {
-        stage: 'baseline toy',
-        label: 'toy',
-        statePath: join(folder, 'state.safetensors'),
-        header: { schemaVersion: 1, configHash: 'c0', madeFrom: {} },
-        rerun: 'again',
-        metrics,
-        signal: controller.signal,
-        onProgress: (done) => {
-          if (done === o.abortAt) controller.abort(new Error('stopped by request'));
-          if (done === o.dieAt) throw new Error('killed');
-        },
-      },
+      loop: { stage: 'baseline toy', ...toyLoop(folder, metrics, o) },
       ...(unlabelled && { unlabelled }),
     });
   } catch (error) {

@@ -1,11 +1,9 @@
 // Training of a tiny nnU-Net on painted squares: it learns labels and regions, goes on after a stop to the same bytes, and leaks nothing.
 // Its losses beyond the fixtures, and its postprocessing by hand.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromTypedArray, Generator, memory, nn, randn, tensor, tidy } from '@maskrank/torch';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createNnunet, type NnunetConfig } from '../../../src/models/nnunet/index.ts';
 import { defaultConfig } from '../../../src/run/config.ts';
 import { MetricsLog } from '../../../src/run/metrics.ts';
@@ -27,15 +25,9 @@ import { prepareImage } from '../../../src/training/nnunet/prepare.ts';
 import { makeSample } from '../../../src/training/nnunet/sample.ts';
 import { makeBatch, type NnunetSettings, trainNnunet } from '../../../src/training/nnunet/train.ts';
 import { Random } from '../../../src/util/random.ts';
+import { type Ends, newFolders, toyLoop } from '../toy-loop.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'maskrank-nnunet-'));
-afterAll(() => rmSync(dir, { recursive: true }));
-let folders = 0;
-const fresh = (): string => {
-  const folder = join(dir, `run${folders++}`);
-  mkdirSync(folder);
-  return folder;
-};
+const fresh = newFolders('nnunet');
 
 const SIDE = 20;
 const PATCH = [16, 16];
@@ -85,16 +77,14 @@ const network: NnunetConfig = {
   residual: false,
 };
 
-type RunOptions = {
+type RunOptions = Ends & {
   readonly folder?: string;
   readonly regions?: boolean;
   readonly change?: Partial<NnunetSettings>;
-  readonly abortAt?: number;
 };
 
 async function run({ folder = fresh(), regions = false, ...o }: RunOptions = {}) {
   const model = createNnunet({ ...network, outChannels: regions ? 2 : 3 }, Generator.seeded(1));
-  const controller = new AbortController();
   const metrics = MetricsLog.open(join(folder, 'metrics.jsonl'));
   const samples = samplesOf(regions);
   let failure: unknown;
@@ -119,18 +109,7 @@ async function run({ folder = fresh(), regions = false, ...o }: RunOptions = {})
       seed: 1,
       device: 'cpu',
       validate: () => 0.5,
-      loop: {
-        stage: 'baseline toy',
-        label: 'toy',
-        statePath: join(folder, 'state.safetensors'),
-        header: { schemaVersion: 1, configHash: 'c0', madeFrom: {} },
-        rerun: 'again',
-        metrics,
-        signal: controller.signal,
-        onProgress: (done) => {
-          if (done === o.abortAt) controller.abort(new Error('stopped by request'));
-        },
-      },
+      loop: { stage: 'baseline toy', ...toyLoop(folder, metrics, o) },
     });
     const relation = regions ? 'overlapping' : 'exclusive';
     const options = {
