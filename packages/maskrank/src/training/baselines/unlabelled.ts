@@ -3,10 +3,12 @@
 // Letters: U images, C classes, S canvas side.
 
 import { fromTypedArray, type nn, noGrad, type Tensor } from '@maskrank/torch';
+import type { Mask } from '../../imaging/types.ts';
 import type { Augmentation } from '../batch.ts';
+import { normaliseCanvas } from '../canvas.ts';
 import { batchOf, stepStream } from '../streams.ts';
 import { averageInto, copyInto } from '../weights.ts';
-import { type DenseBatchOptions, type DenseSample, denseBatch } from './batch.ts';
+import type { DenseBatchOptions, DenseSample } from './batch.ts';
 
 export type UnlabelledTerm = {
   /** Images that a step draws from; their masks, where they have some, are not looked at. */
@@ -60,26 +62,28 @@ export function viewsAt(
 ): Views {
   const own = `${stage} unlabelled`;
   const chosen = batchOf(seed, own, step, batchSize, samples.length).map((i) => samples[i] as DenseSample);
-  const view = (name: string, tone: Augmentation) => {
-    const augment = movedThen(move, tone, name);
-    return denseBatch(chosen, { classIds: [], normalisation, augment }, stepStream(seed, own, step));
+  const random = stepStream(seed, own, step);
+  const side = chosen[0]?.pixels.width ?? 0;
+  const size = 3 * side * side;
+  const views = {
+    seen: new Float32Array(chosen.length * size),
+    target: new Float32Array(chosen.length * size),
   };
-  const { images, shape } = view('seen', seen);
-  const { side } = shape;
-  return {
-    seen: images,
-    target: view('target', target).images,
-    shape: [chosen.length, 3, side, side],
-  };
+  for (const [u, { pixels, area }] of chosen.entries()) {
+    const stream = random.fork(`sample ${u}`);
+    const moved = move(pixels, area === null ? [] : [area], stream.fork('movement'));
+    const inside = area === null ? null : (moved.masks[0] as Mask);
+    const planes = [u * size, (u + 1) * size] as const;
+    for (const [name, tone] of [
+      ['seen', seen],
+      ['target', target],
+    ] as const) {
+      const { image } = tone(moved.image, [], stream.fork(name));
+      normaliseCanvas(image, inside, normalisation, views[name].subarray(...planes));
+    }
+  }
+  return { ...views, shape: [chosen.length, 3, side, side] };
 }
-
-/** The movement has a stream of its own, the same for every view. */
-const movedThen =
-  (move: Augmentation, tone: Augmentation, name: string): Augmentation =>
-  (image, masks, random) => {
-    const moved = move(image, masks, random.fork('movement'));
-    return { ...moved, image: tone(moved.image, [], random.fork(name)).image };
-  };
 
 /** Views as tensors on a device. */
 export function viewTensors(
