@@ -10,11 +10,12 @@ export const piModel: mr.BaselineMethod<mr.Unet> = {
   title: 'Π-model',
   sections: ['baselines.unet'],
   usesUnlabelled: true,
+  view: mr.unet.view,
   prepare: mr.unet.prepare,
   predict: mr.unet.predict,
   train: async (network, setting, loop) => {
     const options = await mr.supervisedOptions(setting, setting.config.baselines.unet, loop);
-    const { move, ...images } = await mr.unlabelledImages(setting, 1); // as many as labelled ones a step
+    const { move, ...images } = await mr.unlabelledImages(setting, options.samples, 1); // as many as labelled ones a step
     const tone = mr.toneChanges(setting, 1); // as large as in training
     return mr.trainSupervised({
       ...options,

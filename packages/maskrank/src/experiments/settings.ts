@@ -6,7 +6,7 @@ import { fileHash } from '../datasets/hash.ts';
 import type { Config, ConfigPart } from '../run/config.ts';
 import { isWithin } from '../run/config-part.ts';
 import { leafAt, leaves } from '../run/leaves.ts';
-import { type Origins, resolveConfig, valueAt } from '../run/resolve.ts';
+import { type Origins, resolveConfig, valueAt, valuesToHash } from '../run/resolve.ts';
 
 /** Values by key path: `{ 'scoring.noise': 0.1 }`. */
 export type Overrides = Readonly<Record<string, unknown>>;
@@ -49,14 +49,13 @@ export function nested(values: Overrides): Record<string, unknown> {
   return tree;
 }
 
-/** Values of the given parts of the configuration, but for some keys. */
+/** Values of the given parts of the configuration, as hashes cover them, but for some keys. */
 export function valuesOf(
   config: Config,
   parts: readonly ConfigPart[],
   without: readonly string[] = [],
 ): Record<string, unknown> {
-  const wanted = leaves.filter(({ path }) => isWithin(path, parts) && !without.includes(path));
-  return Object.fromEntries(wanted.map(({ path }) => [path, valueAt(config, path)]));
+  return valuesToHash(config, ({ path }) => isWithin(path, parts) && !without.includes(path));
 }
 
 /** Hashes of the files that values name, by key path: a name stays the same when the file's content does not. */

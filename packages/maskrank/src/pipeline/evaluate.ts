@@ -14,6 +14,7 @@ import type { Mask } from '../imaging/types.ts';
 import type { Prompt, PromptSource } from '../prompting/prompt.ts';
 import { type Unit, unitKey } from '../training/units.ts';
 import { hasBaseline, measureBaseline } from './baselines/measure.ts';
+import { viewOf } from './baselines/method.ts';
 import { type AnyBaseline, BASELINES } from './baselines/registry.ts';
 import { CONTROLS, type ControlName, controlPath, controlThreshold } from './controls.ts';
 import { embedCases } from './embed.ts';
@@ -216,7 +217,8 @@ export async function evaluateJob(context: JobContext): Promise<Evaluation> {
     else measured.model.sam.dispose();
   }
   for (const method of baselinesOf(run)) {
-    const measured = await measureBaseline(context, workspace, method);
+    const seen = await viewOf({ context, workspace }, method);
+    const measured = await measureBaseline(context, seen, method);
     all.push(...measured.results);
     volumes.push(...measured.volumes);
     shown.push(measured.row);

@@ -4,6 +4,7 @@
 import { UsageError } from '@maskrank/torch/errors';
 import { z } from 'zod';
 import { nearestName } from '../datasets/artefact.ts';
+import { LATER } from './config/later.ts';
 import { configSchema } from './config.ts';
 import { flagName } from './flag-name.ts';
 
@@ -35,6 +36,8 @@ export type Leaf = {
   readonly description: string;
   /** `integer, at least 1` */
   readonly allowed: string;
+  /** It came after results were made without it: at its default it enters no hash. */
+  readonly isLater: boolean;
 };
 
 /** The part of JSON Schema that this configuration uses. */
@@ -53,6 +56,7 @@ type Node = {
   multipleOf?: number;
   minItems?: number;
   maxItems?: number;
+  [LATER]?: boolean;
 };
 
 const root = z.toJSONSchema(configSchema, { io: 'input' }) as Node;
@@ -141,6 +145,7 @@ function walk(node: Node, path: readonly string[]): Leaf[] {
       default: node.default,
       description: node.description ?? '',
       allowed: allowedText(core) + (nullable ? ', or none' : ''),
+      isLater: node[LATER] === true,
     },
   ];
 }

@@ -96,7 +96,16 @@ export function hashedValues(config: Config, sections?: HashedSections): Record<
   const wanted = (leaf: Leaf) =>
     leaf.path === 'seed' ||
     (leaf.section !== '' && (sections === undefined || isWithin(leaf.path, sections)));
-  return Object.fromEntries(leaves.filter(wanted).map((leaf) => [leaf.path, valueAt(config, leaf.path)]));
+  return valuesToHash(config, wanted);
+}
+
+/** Values of the keys that are wanted, as hashes cover them: without later keys that are as they were before they came. */
+export function valuesToHash(config: Config, wanted: (leaf: Leaf) => boolean): Record<string, unknown> {
+  const values = leaves.filter(wanted).map((leaf) => ({ ...leaf, value: valueAt(config, leaf.path) }));
+  const counted = values.filter(
+    ({ isLater, value, default: before }) => !isLater || canonicalJson(value) !== canonicalJson(before),
+  );
+  return Object.fromEntries(counted.map(({ path, value }) => [path, value]));
 }
 
 /** JSON with sorted keys and no spaces: equal values give equal text. */

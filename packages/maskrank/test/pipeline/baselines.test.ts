@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commonStages, stageAcrossRuns } from '../../src/evaluation/across-runs.ts';
 import { EvaluationSchema } from '../../src/evaluation/schema.ts';
+import { probeImage } from '../../src/formats/raster.ts';
 import { must, resultOf, runCli } from '../cli/harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-baselines-'));
@@ -89,6 +90,33 @@ describe('a U-Net by itself', () => {
       expect(code).toBe(2);
       expect(stderr).toContain(words);
     }
+  }, 240_000);
+
+  it('may have a canvas of its own; masks have the size of the images all the same', async () => {
+    const own = join(dir, 'own canvas');
+    const begin = ['baseline', 'unet', data, '--run', own, '--config', config];
+    await must(...begin, '--baselines.unet.image-size', '48');
+    const { stages } = JSON.parse(readFileSync(join(own, 'run.json'), 'utf8'));
+    expect(stages['baseline unet'].madeFrom.canvas).toMatch(/^48 px/);
+    expect(stages['baseline unet'].values).toMatchObject({
+      'data.imageSize': 32,
+      'baselines.unet.imageSize': 48,
+    });
+    const sizes = async (folder: string) => {
+      const masks = join(folder, 'predictions', 'baseline-unet', '1');
+      return Promise.all(
+        readdirSync(masks).map(async (file) => {
+          const { width, height } = await probeImage(join(masks, file));
+          return { file, width, height };
+        }),
+      );
+    };
+    expect(await sizes(own)).toEqual(await sizes(run));
+    expect((await sizes(own)).every(({ width }) => width === 64)).toBe(true);
+    expect(sha(join(own, 'checkpoints', 'baseline-unet.safetensors'))).not.toBe(sha(checkpoint));
+    const { code, stderr } = await runCli([...begin, '--baselines.unet.image-size', 'none']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('baselines.unet.imageSize was 48, now none');
   }, 240_000);
 
   it('has no flags of stage 1 but its augmentation', async () => {

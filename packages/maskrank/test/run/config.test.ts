@@ -11,6 +11,7 @@ import {
   canonicalJson,
   configHash,
   formatConfig,
+  hashedValues,
   readConfigFile,
   resolveConfig,
   valueAt,
@@ -262,6 +263,25 @@ describe('configHash', () => {
     expect(canonicalJson({ b: [1, { d: null, c: 'x' }], a: 1e-4, z: undefined })).toBe(
       '{"a":0.0001,"b":[1,{"c":"x","d":null}]}',
     );
+  });
+});
+
+describe('a key that came later', () => {
+  const hashOf = (flags: Record<string, string>) => {
+    const { config } = resolveConfig({ flags });
+    return { hash: configHash(config, ['baselines.unet']), values: hashedValues(config, ['baselines.unet']) };
+  };
+  const key = 'baselines.unet.imageSize';
+
+  it('enters hashes only where it is not as before it came', () => {
+    const before = hashOf({});
+    expect(leafAt(key)).toMatchObject({ isLater: true, default: null });
+    expect(before.values).not.toHaveProperty([key]);
+    expect(before.values).toHaveProperty(['baselines.unet.steps'], null);
+    expect(hashOf({ [key]: 'none' })).toEqual(before);
+    const set = hashOf({ [key]: '128' });
+    expect(set.values).toEqual({ ...before.values, [key]: 128 });
+    expect(set.hash).not.toBe(before.hash);
   });
 });
 

@@ -15,9 +15,10 @@ export const fixmatch: BaselineMethod<Unet> = {
   train: async (network, setting, loop) => {
     const { unet: config, fixmatch: own } = setting.config.baselines;
     const { relation } = setting;
-    const { move, ...images } = await unlabelledImages(setting, own.unlabelledRatio);
+    const options = await supervisedOptions(setting, config, loop);
+    const { move, ...images } = await unlabelledImages(setting, options.samples, own.unlabelledRatio);
     return trainSupervised({
-      ...(await supervisedOptions(setting, config, loop)),
+      ...options,
       network,
       unlabelled: {
         ...images,

@@ -21,7 +21,7 @@ import {
   measureBaseline,
   saveBaseline,
 } from './measure.ts';
-import { loadSamples, settingOf } from './method.ts';
+import { loadSamples, type OpenRun, settingOf, viewOf } from './method.ts';
 import type { AnyBaseline } from './registry.ts';
 
 export type BaselineResult = TrainingResult & {
@@ -43,8 +43,9 @@ export async function baselineJob(
   const workspace = await openWorkspace(context, datasetDir);
   requireUnlabelled(workspace, method);
   await method.check?.(context.config, workspace.dataset.dataset);
-  const trained = await trainBaseline(context, workspace, method, restart);
-  const { row, results, volumes } = await measureBaseline(context, workspace, method);
+  const seen = await viewOf({ context, workspace }, method);
+  const trained = await trainBaseline(context, seen, method, restart);
+  const { row, results, volumes } = await measureBaseline(context, seen, method);
   const others = await keptRows(context, workspace, row.key);
   const evaluation = assembleEvaluation(context, workspace, {
     rows: [...others.rows, row],
@@ -57,7 +58,7 @@ export async function baselineJob(
 
 async function trainBaseline(
   context: JobContext,
-  workspace: Workspace,
+  seen: OpenRun,
   method: AnyBaseline,
   restart: boolean,
 ): Promise<Omit<BaselineResult, 'evaluation'>> {
@@ -66,12 +67,13 @@ async function trainBaseline(
   const name = `baseline ${method.name}` as const;
   const stage = await run.enterStage(name, config, {
     sections: baselineSections(method),
-    madeFrom: await baselineInputs(context, workspace, method),
+    madeFrom: await baselineInputs(seen, method),
     restart,
   });
   if (restart) removeStates(checkpoints, method);
-  const relation = method.relation ?? (await relationOf(context, workspace));
-  const setting = settingOf(context, workspace, relation);
+  const relation = method.relation ?? (await relationOf(seen));
+  const setting = settingOf(seen, config, relation);
+  const { workspace } = seen;
   const network: nn.Module = await method.prepare(setting);
   const checkpoint = baselinePath(checkpoints, method);
   const known = {
@@ -116,12 +118,12 @@ function requireUnlabelled({ dataset, splits }: Workspace, { name, usesUnlabelle
 }
 
 /** As configured, else as the labelled masks show. */
-async function relationOf(context: JobContext, workspace: Workspace): Promise<ClassRelation> {
-  const { classes } = context.config.baselines;
+async function relationOf(seen: OpenRun): Promise<ClassRelation> {
+  const { classes } = seen.context.config.baselines;
   if (classes !== 'auto') return classes;
-  const classIds = workspace.classes.map(({ id }) => id);
+  const classIds = seen.workspace.classes.map(({ id }) => id);
   if (classIds.length === 1) return 'overlapping'; // one class: a yes or no
-  const samples = await loadSamples(context, workspace, 'labelled');
+  const samples = await loadSamples(seen, 'labelled');
   return areExclusive(samples, classIds) ? 'exclusive' : 'overlapping';
 }
 

@@ -15,12 +15,13 @@ export const meanTeacher: BaselineMethod<Unet> = {
   ...ON_UNET,
   train: async (network, setting, loop) => {
     const { unet: config, meanTeacher: own } = setting.config.baselines;
-    const { move, ...images } = await unlabelledImages(setting, own.unlabelledRatio);
+    const options = await supervisedOptions(setting, config, loop);
+    const { move, ...images } = await unlabelledImages(setting, options.samples, own.unlabelledRatio);
     const tone = toneChanges(setting, 1);
     using teacher = await unet.prepare(setting); // the same weights as the network's
     teacher.to(setting.workspace.device as 'cuda');
     return await trainSupervised({
-      ...(await supervisedOptions(setting, config, loop)),
+      ...options,
       network,
       unlabelled: {
         ...images,

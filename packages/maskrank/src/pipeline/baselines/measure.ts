@@ -23,7 +23,7 @@ import { type EvaluatedRow, keepMask } from '../evaluation-file.ts';
 import { splitsHash } from '../finetune.ts';
 import { VolumeMasks } from '../volumes.ts';
 import { type JobContext, splitIds, type Workspace } from '../workspace.ts';
-import { type BaselineSetting, type CaseMask, settingOf } from './method.ts';
+import { type BaselineSetting, type CaseMask, type OpenRun, settingOf } from './method.ts';
 import type { AnyBaseline } from './registry.ts';
 
 /** Key of a baseline in tables and file names. */
@@ -42,14 +42,13 @@ export const baselineSections = ({ sections }: Pick<AnyBaseline, 'sections'>): H
 
 /** What a baseline is made from. The canvas is the model's, of which nothing else matters to most. */
 export const baselineInputs = async (
-  context: JobContext,
-  workspace: Workspace,
+  seen: OpenRun,
   method: AnyBaseline,
 ): Promise<Readonly<Record<string, string>>> => ({
-  dataset: workspace.dataset.hash,
-  splits: splitsHash(workspace),
-  canvas: `${workspace.canvas.imageSize} px, ${workspace.canvas.rule}`,
-  ...(await method.madeFrom?.(context, workspace)),
+  dataset: seen.workspace.dataset.hash,
+  splits: splitsHash(seen.workspace),
+  canvas: `${seen.workspace.canvas.imageSize} px, ${seen.workspace.canvas.rule}`,
+  ...(await method.madeFrom?.(seen)),
 });
 
 /** Saves what training changed and what it means; returns the file's hash. */
@@ -78,13 +77,14 @@ export type MeasuredBaseline = {
   readonly volumes: CaseResult[];
 };
 
-/** Loads a baseline of the run, masks every case of the evaluated split, measures. */
+/** Loads a baseline of the run, masks every case of the evaluated split, measures. `seen`: the run as the method sees it. */
 export async function measureBaseline(
   context: JobContext,
-  workspace: Workspace,
+  seen: OpenRun,
   method: AnyBaseline,
 ): Promise<MeasuredBaseline> {
   const { config, run, signal, onProgress } = context;
+  const { workspace } = seen;
   const path = baselinePath(run.paths.checkpoints, method);
   const { tensors, metadata } = await readSafetensors(path);
   const rerun = `maskrank baseline ${method.name} --run ${run.dir} --restart`;
@@ -93,10 +93,10 @@ export async function measureBaseline(
   refuseStale(path, headerFromMetadata(metadata), {
     schemaVersion: 1,
     configHash: configHash(config, baselineSections(method)),
-    madeFrom: await baselineInputs(context, workspace, method),
+    madeFrom: await baselineInputs(seen, method),
     rerun,
   });
-  const setting = settingOf(context, workspace, metadata.relation as ClassRelation);
+  const setting = settingOf(seen, config, metadata.relation as ClassRelation);
   const network: nn.Module = await method.prepare(setting);
   try {
     const { learns = () => true } = method;

@@ -9,7 +9,7 @@ import type { Config } from '../../run/config.ts';
 import type { HashedSections } from '../../run/resolve.ts';
 import { startingModel } from '../model.ts';
 import { saliencyPrompts } from '../prompt/saliency-prompts.ts';
-import type { BaselineMethod, BaselineSetting } from './method.ts';
+import type { BaselineMethod } from './method.ts';
 import * as shared from './promptable.ts';
 
 const keys = ({ baselines: { medclipSam } }: Config): shared.OwnKeys => ({
@@ -20,12 +20,11 @@ const keys = ({ baselines: { medclipSam } }: Config): shared.OwnKeys => ({
 /** How many boxes and points of a prompt go in. */
 const PROMPT_SLOTS: HashedSections = ['prompts.maxBoxes', 'prompts.points', 'prompts.negativePoints'];
 
-const open = (setting: BaselineSetting) => shared.promptable(setting, keys(setting.config));
-
 export const medclipSam: BaselineMethod<Sam> = {
   name: 'medclip-sam',
   title: 'MedCLIP-SAM, zero annotation',
   sections: ['model', 'baselines.medclipSam'],
+  view: (config) => shared.viewOf(config, keys(config)),
   asksWith: [...PROMPT_SLOTS, 'clip', 'saliency', 'crf', 'regions'],
   relation: 'overlapping',
   needsMasks: false,
@@ -39,18 +38,14 @@ export const medclipSam: BaselineMethod<Sam> = {
       );
     await resolveWeights(config.clip.weights);
   },
-  madeFrom: (context, workspace) => shared.madeFrom(context, workspace, keys(context.config)),
-  prepare: async (setting) => {
-    const { context, workspace } = await open(setting);
-    return startingModel(workspace, context.config, context.warn);
-  },
+  madeFrom: shared.madeFrom,
+  prepare: ({ context, workspace, config }) => startingModel(workspace, config, context.warn),
   learns: () => false,
   train: async () => ({ steps: 0, bestValidation: null, bestStep: 0 }),
   predict: shared.noScores('medclip-sam'),
   masks: async function* (sam, cases, setting) {
-    const own = await open(setting);
-    const { context, workspace } = own;
+    const { context, workspace } = setting;
     const bare = workspace.dataset.unlabelled(cases.map(({ id }) => id));
-    yield* shared.promptedMasks(sam, cases, own, await saliencyPrompts(bare, context, workspace));
+    yield* shared.promptedMasks(sam, cases, setting, await saliencyPrompts(bare, context, workspace));
   },
 };

@@ -1,6 +1,6 @@
 // What a baseline is: a method that learns masks from the labelled cases of a run, to stand beside stage 1 and 2 in one table. It
-// says how its network is made, trained and asked; splits, classes, canvas, resuming, checkpoint, measuring and the table are
-// the job's (job.ts, measure.ts). A method is one file and one line in registry.ts.
+// says how it sees the run's configuration, and how its network is made, trained and asked; splits, classes, resuming, checkpoint,
+// measuring and the table are the job's (job.ts, measure.ts). A method is one file and one line in registry.ts.
 
 import { fromTypedArray, type nn, noGrad, type Tensor, tidy } from '@maskrank/torch';
 import type { LabelledCase } from '../../datasets/cases.ts';
@@ -21,15 +21,20 @@ import type {
 import { normaliseCanvas } from '../../training/canvas.ts';
 import { Random } from '../../util/random.ts';
 import { augmentation } from '../finetune.ts';
-import { type JobContext, loadLabelled, splitIds, type Workspace } from '../workspace.ts';
+import { type JobContext, loadLabelled, openWorkspace, splitIds, type Workspace } from '../workspace.ts';
 
 export type BaselineMethod<N extends nn.Module = nn.Layer> = {
   /** Letters, digits and hyphens; in file names and as the key `baseline-NAME` in tables. */
   readonly name: string;
   /** In tables. */
   readonly title: string;
-  /** What of the configuration shapes it, beside classes, canvas and augmentation, which all share. */
+  /** What of the run's configuration shapes it, beside classes, canvas and augmentation, which all share. */
   readonly sections: HashedSections;
+  /**
+   * The run's configuration as the method sees it, with a canvas, a network or prompts of its own; a function of `sections` and what
+   * all share. Left out, or the same object: as it is. Names of what is made are hashes of the run's.
+   */
+  readonly view?: (config: Config) => Config | Promise<Config>;
   /** It learns from the unlabelled cases too, and is refused where the division has none. */
   readonly usesUnlabelled?: true;
   /** What only its masks depend on, not its weights: where the prompts of measured cases come from. */
@@ -45,10 +50,7 @@ export type BaselineMethod<N extends nn.Module = nn.Layer> = {
   /** Throws UsageError or DataError, with a remedy, where it cannot be done with this configuration and data set. */
   readonly check?: (config: Config, dataset: Dataset) => void | Promise<void>;
   /** Hashes of what else it is made from, by name: weights, stored prompts. */
-  readonly madeFrom?: (
-    context: JobContext,
-    workspace: Workspace,
-  ) => Promise<Readonly<Record<string, string>>>;
+  readonly madeFrom?: (seen: OpenRun) => Promise<Readonly<Record<string, string>>>;
   /** The untrained network, of the same shape each time: also what a checkpoint is loaded into. */
   readonly prepare: (setting: BaselineSetting) => N | Promise<N>;
   /** Names of the tensors that training changes, and a checkpoint holds; the others are as prepared. Default: all. */
@@ -80,13 +82,24 @@ export type CaseMask = {
   readonly prompt: CaseResult['prompt'];
 };
 
-/** What a method may use. */
-export type BaselineSetting = {
+/** A run's folder and configuration, and its data by that configuration. */
+export type OpenRun = { readonly context: JobContext; readonly workspace: Workspace };
+
+/** The run as a method sees it, opened anew where it sees another configuration. */
+export async function viewOf(run: OpenRun, { view }: { readonly view?: Viewing }): Promise<OpenRun> {
+  const { config } = run.context;
+  const seen = (await view?.(config)) ?? config;
+  if (seen === config) return run;
+  const context = { ...run.context, config: seen };
+  return { context, workspace: await openWorkspace(context) };
+}
+type Viewing = NonNullable<BaselineMethod['view']>;
+
+/** What a method may use; configuration, job and data are those of its view. */
+export type BaselineSetting = OpenRun & {
   readonly config: Config;
-  /** The job's: the run's folder with its prompts, where to warn. */
-  readonly context: JobContext;
-  /** Dataset, splits, canvas, device. */
-  readonly workspace: Workspace;
+  /** The run's own configuration, by which the run's prompts were made. */
+  readonly runConfig: Config;
   /** C class ids, in the order of the scores. */
   readonly classIds: readonly number[];
   /** Whether a pixel may have several classes. */
@@ -103,20 +116,21 @@ export type BaselineSetting = {
 };
 
 export function settingOf(
-  context: JobContext,
-  workspace: Workspace,
+  { context, workspace }: OpenRun,
+  runConfig: Config,
   relation: ClassRelation,
 ): BaselineSetting {
   const { config, signal } = context;
   const classIds = workspace.classes.map(({ id }) => id);
   return {
     config,
+    runConfig,
     context,
     workspace,
     classIds,
     relation,
     outputs: outputsOf(relation, classIds.length),
-    samples: async (split) => loadSamples({ config, signal }, workspace, split),
+    samples: async (split) => loadSamples({ context, workspace }, split),
     unlabelled: async () => {
       const { dataset, cache } = workspace;
       const ids = splitIds(workspace, config, 'unlabelled');
@@ -133,8 +147,7 @@ export function settingOf(
 
 /** Images and masks of a split. */
 export async function loadSamples(
-  { config, signal }: Pick<JobContext, 'config' | 'signal'>,
-  workspace: Workspace,
+  { context: { config, signal }, workspace }: OpenRun,
   split: 'labelled' | 'validation',
 ): Promise<DenseSample[]> {
   const ids = splitIds(workspace, config, split);

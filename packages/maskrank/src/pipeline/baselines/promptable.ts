@@ -1,5 +1,5 @@
-// What baselines on a SAM share: the run's configuration with a network, prompts and steps of their own, from which all of stage 1
-// follows (canvas, prompts, batches, loop); and masks of measured cases by prompts. Not here: the methods (sam.ts, self-prompt.ts,
+// What baselines on a SAM share: their view of the run's configuration, with a network, prompts and steps of their own, from which all
+// of stage 1 follows (canvas, prompts, batches, loop); and masks of measured cases by prompts. Not here: the methods (sam.ts, self-prompt.ts,
 // medclip-sam.ts).
 
 import { createHash } from 'node:crypto';
@@ -25,8 +25,8 @@ import { predictUnits } from '../predict-units.ts';
 import { ensurePrompts, isOracle, makePrompts } from '../prompts.ts';
 import type { UnitTexts } from '../text.ts';
 import { allUnits, byId, promptedUnits } from '../units.ts';
-import { type JobContext, openWorkspace, promptSource, splitIds, type Workspace } from '../workspace.ts';
-import type { BaselineSetting, CaseMask } from './method.ts';
+import { promptSource, splitIds } from '../workspace.ts';
+import type { BaselineSetting, CaseMask, OpenRun } from './method.ts';
 
 /** What shapes a tuning on prompts from masks or from the store, beside the method's own keys. */
 export const TUNED_WITH: HashedSections = [
@@ -50,10 +50,7 @@ export type OwnKeys = {
   readonly prompts?: Config['baselines']['sam']['prompts'];
 };
 
-/** The job as the method sees it: its own configuration, and the canvas of its network. */
-export type Promptable = { readonly context: JobContext; readonly workspace: Workspace };
-
-/** The run's configuration with the method's keys over it: what stage 1 would be given to be the method. */
+/** The run's configuration with the method's keys over it, but for the network that its weights hold. */
 export function configOf(config: Config, own: OwnKeys): Config {
   const { training, prompts } = config;
   const { labelled = 'run', test = 'run', use = null } = own.prompts ?? {};
@@ -76,18 +73,16 @@ export function configOf(config: Config, own: OwnKeys): Config {
   };
 }
 
-/** Opens the run's data for the method's network. `changes` of the network hold whatever the weights are. */
-export async function promptable(
-  { context }: Pick<BaselineSetting, 'context'>,
+/** What stage 1 would be given to be the method. `changes` of the network hold whatever the weights are. */
+export async function viewOf(
+  run: Config,
   own: OwnKeys,
-  changes: Partial<Pick<Config['model'], 'adapters' | 'textDim'>> = {},
-): Promise<Promptable> {
-  const config = configOf(context.config, own);
+  changes: Partial<Pick<Config['model'], 'adapters'>> = {},
+): Promise<Config> {
+  const config = configOf(run, own);
   const network =
     own.weights === null ? {} : { name: await networkIn(own.weights), adapters: null, textDim: null };
-  const model = { ...config.model, ...network, lora: { rank: 0 }, ...changes };
-  const inner = { ...context, config: { ...config, model } };
-  return { context: inner, workspace: await openWorkspace(inner) };
+  return { ...config, model: { ...config.model, ...network, lora: { rank: 0 }, ...changes } };
 }
 
 /** Name of the network that a file of weights holds. */
@@ -112,19 +107,17 @@ export async function checkWeights({ baselines, model }: Config, section: Prompt
 export type PromptableSection = 'sam' | 'samMed2d' | 'selfPrompt' | 'medclipSam';
 
 /** Hashes of the starting weights, and of stored prompts that training takes. */
-export async function madeFrom(
-  { run, config }: JobContext,
-  workspace: Workspace,
-  own: OwnKeys,
-): Promise<Readonly<Record<string, string>>> {
-  const inner = configOf(config, own);
-  const { weights } = inner.model;
+export async function madeFrom({
+  context: { run, config },
+  workspace,
+}: OpenRun): Promise<Readonly<Record<string, string>>> {
+  const { weights } = config.model;
   const start = weights === null ? {} : { weights: await weightsHash(weights) };
-  const source = promptSource(inner, 'labelled');
+  const source = promptSource(config, 'labelled');
   if (source !== 'saliency' && source !== 'file') return start;
   const { prompts: path } = run.paths;
   const lines = existsSync(path) ? readPrompts(path) : new Map();
-  const taken = allUnits(workspace, splitIds(workspace, inner, 'labelled')).map(({ caseId, classId }) => {
+  const taken = allUnits(workspace, splitIds(workspace, config, 'labelled')).map(({ caseId, classId }) => {
     const line = lines.get(promptKey({ case: caseId, class: classId }));
     return [caseId, classId, line?.boxes ?? null, line?.points ?? null];
   });
@@ -152,8 +145,7 @@ export const storedPrompts = ({ prompts: { use, labelled, test } }: Config): rea
 export async function testPrompts(
   sam: Sam,
   cases: readonly LabelledCase[],
-  { context, workspace }: Promptable,
-  { prompts: { use: runKinds } }: Config,
+  { context, workspace, runConfig }: BaselineSetting,
 ): Promise<ReadonlyMap<string, Prompt>> {
   const { config, run, signal } = context;
   const source = promptSource(config, 'test');
@@ -164,7 +156,7 @@ export async function testPrompts(
     const embeddings = await embedCases(cases, config.evaluation.split, sam, workspace, context);
     return makePrompts(units, source, { ...inputs, self: { sam, embeddings } }, signal);
   }
-  const isOwnKind = config.prompts.use.some((kind) => !runKinds.includes(kind));
+  const isOwnKind = config.prompts.use.some((kind) => !runConfig.prompts.use.includes(kind));
   if (source === 'none' || (source === 'oracle-box' && isOwnKind))
     return makePrompts(units, source, inputs, signal);
   return ensurePrompts(run.paths.prompts, units, source, inputs, signal);
@@ -177,7 +169,7 @@ const AT_ONCE = 64;
 export async function* promptedMasks(
   sam: Sam,
   cases: readonly LabelledCase[],
-  { context, workspace }: Promptable,
+  { context, workspace }: OpenRun,
   prompts: ReadonlyMap<string, Prompt>,
   texts?: UnitTexts,
 ): AsyncGenerator<CaseMask> {

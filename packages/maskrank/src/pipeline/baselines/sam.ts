@@ -8,7 +8,7 @@ import type { Config } from '../../run/config.ts';
 import { finetune } from '../../training/stage1.ts';
 import { stage1Data, stage1Options, stage1Validation } from '../finetune.ts';
 import { startingModel } from '../model.ts';
-import type { BaselineMethod, BaselineSetting } from './method.ts';
+import type { BaselineMethod } from './method.ts';
 import * as shared from './promptable.ts';
 
 type Family = {
@@ -22,25 +22,25 @@ type Family = {
 
 function tuned({ name, title, section, scope, ...changes }: Family): BaselineMethod<Sam> {
   const keys = (config: Config) => config.baselines[section];
-  const open = (setting: BaselineSetting) => shared.promptable(setting, keys(setting.config), changes);
   return {
     name,
     title,
     sections: [...shared.TUNED_WITH, `baselines.${section}`],
+    view: (config) => shared.viewOf(config, keys(config), changes),
     asksWith: ['prompts'],
     relation: 'overlapping',
     check: (config) => shared.checkWeights(config, section),
     storedPrompts: (config) => shared.storedPrompts(shared.configOf(config, keys(config))),
     steps: (config, cases) => shared.tuningSteps(shared.configOf(config, keys(config)), cases),
-    madeFrom: (context, workspace) => shared.madeFrom(context, workspace, keys(context.config)),
+    madeFrom: shared.madeFrom,
     prepare: async (setting) => {
-      const { context, workspace } = await open(setting);
-      const sam = await startingModel(workspace, context.config, context.warn);
-      return shared.withLora(sam, setting, keys(setting.config));
+      const { context, workspace, config } = setting;
+      const sam = await startingModel(workspace, config, context.warn);
+      return shared.withLora(sam, setting, keys(config));
     },
     learns: (parameter, config) => isTrained(scope(config), parameter),
     train: async (sam, setting, loop) => {
-      const { context, workspace } = await open(setting);
+      const { context, workspace } = setting;
       const data = await stage1Data(context, workspace, 'labelled');
       return finetune({
         ...stage1Options(context, workspace, sam, data),
@@ -51,9 +51,8 @@ function tuned({ name, title, section, scope, ...changes }: Family): BaselineMet
     },
     predict: shared.noScores(name),
     masks: async function* (sam, cases, setting) {
-      const own = await open(setting);
-      const prompts = await shared.testPrompts(sam, cases, own, setting.config);
-      yield* shared.promptedMasks(sam, cases, own, prompts);
+      const prompts = await shared.testPrompts(sam, cases, setting);
+      yield* shared.promptedMasks(sam, cases, setting, prompts);
     },
   };
 }

@@ -14,7 +14,7 @@ import { makePrompts } from '../prompts.ts';
 import type { UnitTexts } from '../text.ts';
 import { allUnits } from '../units.ts';
 import { maxBoxes, splitIds, type Workspace } from '../workspace.ts';
-import type { BaselineMethod, BaselineSetting } from './method.ts';
+import type { BaselineMethod, BaselineSetting, OpenRun } from './method.ts';
 import * as shared from './promptable.ts';
 
 const keys = ({ baselines: { selfPrompt } }: Config): shared.OwnKeys => ({
@@ -22,11 +22,10 @@ const keys = ({ baselines: { selfPrompt } }: Config): shared.OwnKeys => ({
   prompts: { labelled: 'none', test: 'none', use: [] },
 });
 
-/** The network is told a class where others are told a text. */
-async function open(setting: BaselineSetting): Promise<shared.Promptable> {
-  const dim = setting.classIds.length;
-  const { context, workspace } = await shared.promptable(setting, keys(setting.config), { textDim: dim });
-  return { context, workspace: { ...workspace, layout: { points: 0, boxes: 0, text: { tokens: 1, dim } } } };
+/** The run's data for a network that is told a class where others are told a text. */
+function told({ workspace, classIds: { length: dim } }: BaselineSetting): Workspace {
+  const architecture = { ...workspace.architecture, textDim: dim };
+  return { ...workspace, architecture, layout: { points: 0, boxes: 0, text: { tokens: 1, dim } } };
 }
 
 /** Each class's name to the network. */
@@ -43,25 +42,29 @@ function balanced(caseId: string, present: readonly number[], all: readonly numb
 }
 
 /** Labelled cases, asked for by class alone. */
-async function dataOf(own: shared.Promptable, split: 'labelled' | 'validation'): Promise<Stage1Data> {
-  const bare = { ...own.workspace, layout: { points: 0, boxes: 0 } };
-  const data = await stage1Data(own.context, bare, split);
-  return { ...data, given: () => ({ boxes: [], points: [] }), texts: classTexts(own.workspace) };
+async function dataOf(
+  { context, workspace }: OpenRun,
+  split: 'labelled' | 'validation',
+): Promise<Stage1Data> {
+  const data = await stage1Data(context, workspace, split);
+  return { ...data, given: () => ({ boxes: [], points: [] }), texts: classTexts(workspace) };
 }
 
 export const selfPrompt: BaselineMethod<SelfPromptSam> = {
   name: 'self-prompt',
   title: 'Self-prompt (SAM-SP)',
   sections: ['model', 'training', 'prompts.maxBoxes', 'baselines.selfPrompt'],
+  view: (config) => shared.viewOf(config, keys(config)),
   relation: 'overlapping',
   check: (config) => shared.checkWeights(config, 'selfPrompt'),
   steps: (config, cases) => shared.tuningSteps(shared.configOf(config, keys(config)), cases),
-  madeFrom: (context, workspace) => shared.madeFrom(context, workspace, keys(context.config)),
+  madeFrom: shared.madeFrom,
   prepare: async (setting) => {
-    const { context, workspace } = await open(setting);
-    const own = setting.config.baselines.selfPrompt;
-    const maxRegions = Math.max(...workspace.classes.map((cls) => maxBoxes(setting.config, cls)));
-    using start = await startingModel(workspace, context.config, context.warn, { text: 'fresh' });
+    const { config, context } = setting;
+    const workspace = told(setting);
+    const own = config.baselines.selfPrompt;
+    const maxRegions = Math.max(...workspace.classes.map((cls) => maxBoxes(config, cls)));
+    using start = await startingModel(workspace, config, context.warn, { text: 'fresh' });
     const sam = new SelfPromptSam(start.config, { use: own.use, maxRegions });
     nn.loadStateDict(sam, start.stateDict());
     sam.image_encoder.mode.adapterScale = start.image_encoder.mode.adapterScale;
@@ -69,14 +72,14 @@ export const selfPrompt: BaselineMethod<SelfPromptSam> = {
   },
   learns: (name) => isTrained('lora', name),
   train: async (sam, setting, loop) => {
-    const own = await open(setting);
-    const { context, workspace } = own;
-    const data = await dataOf(own, 'labelled');
+    const { context } = setting;
+    const workspace = told(setting);
+    const data = await dataOf(setting, 'labelled');
     const present = new Map(data.cases.map(({ caseId, classIds }) => [caseId, classIds]));
     const options = stage1Options(context, workspace, sam, data);
     return finetune({
       ...options,
-      ...(await stage1Validation(context, workspace, sam, () => dataOf(own, 'validation'))),
+      ...(await stage1Validation(context, workspace, sam, () => dataOf(setting, 'validation'))),
       cases: splitIds(workspace, context.config, 'labelled').map((id) =>
         balanced(id, present.get(id) ?? [], setting.classIds),
       ),
@@ -88,14 +91,14 @@ export const selfPrompt: BaselineMethod<SelfPromptSam> = {
   },
   predict: shared.noScores('self-prompt'),
   masks: async function* (sam, cases, setting) {
-    const own = await open(setting);
-    const { context, workspace } = own;
+    const { context } = setting;
+    const workspace = told(setting);
     const units = allUnits(
       workspace,
       cases.map(({ id }) => id),
     );
     const none = await makePrompts(units, 'none', { workspace, config: context.config }, context.signal);
     const prompts = new Map([...none].map(([key, prompt]) => [key, { ...prompt, source: 'self' as const }]));
-    yield* shared.promptedMasks(sam, cases, own, prompts, classTexts(workspace));
+    yield* shared.promptedMasks(sam, cases, { context, workspace }, prompts, classTexts(workspace));
   },
 };

@@ -9,6 +9,7 @@ import {
   NO_TONE,
 } from '../../imaging/augment.ts';
 import type { Unet } from '../../models/unet/index.ts';
+import type { DenseSample } from '../../training/baselines/batch.ts';
 import { supervisedSteps } from '../../training/baselines/supervised.ts';
 import type { UnlabelledTerm } from '../../training/baselines/unlabelled.ts';
 import type { Augmentation } from '../../training/batch.ts';
@@ -16,22 +17,28 @@ import { augmentOptions } from '../finetune.ts';
 import type { BaselineMethod, BaselineSetting } from './method.ts';
 import { unet } from './unet.ts';
 
-/** The network of all of them, and how it is asked: the U-Net's. */
+/** The network of all of them, its canvas, and how it is asked: the U-Net's. */
 export const ON_UNET = {
   usesUnlabelled: true,
   steps: ({ baselines }, cases) => supervisedSteps(baselines.unet, cases),
+  view: unet.view,
   prepare: unet.prepare,
   predict: unet.predict,
 } as const satisfies Partial<BaselineMethod<Unet>>;
 
-/** The unlabelled images and the labelled ones without their masks, as in the methods' own code; all moved as in stage 1. */
+/**
+ * The unlabelled images and the labelled ones, whose masks nobody looks at, as in the methods' own code; all moved as in stage 1.
+ *
+ * @param ratio images a step for each labelled one
+ */
 export async function unlabelledImages(
   setting: BaselineSetting,
+  labelled: readonly DenseSample[],
   ratio: number,
 ): Promise<Pick<UnlabelledTerm, 'samples' | 'batchSize'> & { readonly move: Augmentation }> {
   const { config } = setting;
   return {
-    samples: [...(await setting.unlabelled()), ...(await setting.samples('labelled'))],
+    samples: [...(await setting.unlabelled()), ...labelled],
     batchSize: ratio * config.baselines.unet.batchSize,
     move: changing(config.training.augmentation.probability, {
       ...augmentOptions(config.training.augmentation),

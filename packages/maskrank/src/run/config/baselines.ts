@@ -2,9 +2,10 @@
 // Augmentation is not here: methods take that of stage 1 (training.augmentation), or they could not be compared; nnU-Net has its own.
 
 import { z } from 'zod';
+import { later } from './later.ts';
 import { nnunet } from './nnunet.ts';
 import { medclipSam, sam, samMed2d, selfPrompt } from './promptable-baselines.ts';
-import { count, countFrom1, rate, weight } from './ranges.ts';
+import { canvasSide, count, countFrom1, rate, weight } from './ranges.ts';
 import { samMed3d } from './sam-med3d.ts';
 import { fixmatch, meanTeacher, selfTraining } from './semi-supervised.ts';
 
@@ -60,6 +61,14 @@ export const baselines = z
           .enum(['transposed', 'bilinear'])
           .default('transposed')
           .describe('how maps are enlarged on the way up'),
+        imageSize: later(
+          canvasSide()
+            .nullable()
+            .default(null)
+            .describe(
+              'pixels a side of the canvas of the U-Net and of methods that train one; none takes data.imageSize; half of it is a quarter of the work',
+            ),
+        ),
         ...supervised,
       })
       .prefault({})

@@ -1,15 +1,11 @@
 // Configuration of what goes into the network: images, the network itself, prompts.
 
 import { z } from 'zod';
-import { countFrom1, fraction } from './ranges.ts';
+import { canvasSide, countFrom1, fraction } from './ranges.ts';
 
 export const data = z
   .strictObject({
-    imageSize: z
-      .int()
-      .min(32)
-      .max(2048)
-      .multipleOf(16)
+    imageSize: canvasSide()
       .nullable()
       .default(null)
       .describe(

@@ -23,7 +23,7 @@ import {
 } from './unlabelled.ts';
 
 /** The keys of a baseline's configuration that this training reads. */
-export type SupervisedConfig = Omit<Config['baselines']['unet'], 'network' | 'upsampling'>;
+export type SupervisedConfig = Omit<Config['baselines']['unet'], 'network' | 'upsampling' | 'imageSize'>;
 
 export type SupervisedOptions = {
   /** Images [B, 3, S, S] -> logits [B, 1 + C or C, S, S]. Every parameter that requires a gradient is trained. */
