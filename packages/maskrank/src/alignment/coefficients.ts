@@ -18,6 +18,11 @@ export function rankingCoefficients(order: readonly number[], betas: Betas): num
   return result;
 }
 
+/** The best against the others, of whom nothing was said. `best`: its index. Result in candidate order. */
+export function bestCoefficients(best: number, { beta1 }: Betas): number[] {
+  return Array.from({ length: CANDIDATES }, (_, k) => (k === best ? beta1 : -beta1 / (CANDIDATES - 1)));
+}
+
 /**
  * `grades`: one a candidate, higher is better. Equal grades share the mean of the slots they fill together, so four equal
  * grades say nothing.

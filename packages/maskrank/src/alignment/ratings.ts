@@ -14,13 +14,13 @@ const HIGHEST_GRADE = 4;
 
 const GRADE = { error: `allowed: ${LOWEST_GRADE} (worst) to ${HIGHEST_GRADE} (best)` };
 
+const candidate = z
+  .int()
+  .min(0)
+  .max(CANDIDATES - 1);
+
 const permutation = z
-  .array(
-    z
-      .int()
-      .min(0)
-      .max(CANDIDATES - 1),
-  )
+  .array(candidate)
   .length(CANDIDATES)
   .refine((order) => new Set(order).size === CANDIDATES, {
     error: `must name each of 0..${CANDIDATES - 1} once`,
@@ -40,13 +40,15 @@ export const ratingLineSchema = z
       .array(z.number(GRADE).min(LOWEST_GRADE, GRADE).max(HIGHEST_GRADE, GRADE))
       .length(CANDIDATES)
       .optional(),
+    /** Index of the best candidate; nothing is known of the others. */
+    best: candidate.optional(),
     annotator: z.string().min(1),
     elapsedMs: z.number().min(0),
     /** ISO 8601. */
     at: z.string(),
   })
-  .refine((line) => (line.order === undefined) !== (line.grades === undefined), {
-    error: 'needs order or grades, not both',
+  .refine(({ order, grades, best }) => [order, grades, best].filter((x) => x !== undefined).length === 1, {
+    error: 'needs one of order, grades and best',
   });
 
 export type RatingLine = z.output<typeof ratingLineSchema>;
@@ -70,19 +72,20 @@ export function openRatings(path: string, fsync: 'each' | 'close' = 'each'): Jso
   });
 }
 
-/** The line of an answer. Throws UsageError where the annotator's order or grades are none. */
-export function ratingLine(line: Omit<RatingLine, 'order' | 'grades'>, answer: Answer): RatingLine {
-  const said = 'order' in answer ? { order: [...answer.order] } : { grades: [...answer.grades] };
-  const parsed = ratingLineSchema.safeParse({ ...line, ...said });
+/** The line of an answer. Throws UsageError where the annotator's order, grades or best are none. */
+export function ratingLine(line: Omit<RatingLine, 'order' | 'grades' | 'best'>, answer: Answer): RatingLine {
+  const parsed = ratingLineSchema.safeParse({ ...line, ...answer });
   if (parsed.success) return parsed.data;
   throw new UsageError(
-    `annotator ${line.annotator}: answered ${JSON.stringify(said)} about case ${line.case}, class ${line.class}; allowed: an order of the indices 0..${CANDIDATES - 1}, or ${CANDIDATES} grades from ${LOWEST_GRADE} to ${HIGHEST_GRADE}`,
+    `annotator ${line.annotator}: answered ${JSON.stringify(answer)} about case ${line.case}, class ${line.class}; allowed: an order of the indices 0..${CANDIDATES - 1}, ${CANDIDATES} grades from ${LOWEST_GRADE} to ${HIGHEST_GRADE}, or the index of the best`,
   );
 }
 
 /** The answer of a line. */
-export const answerOf = (line: RatingLine): Answer =>
-  line.order === undefined ? { grades: line.grades as number[] } : { order: line.order };
+export function answerOf({ order, grades, best }: RatingLine): Answer {
+  if (order !== undefined) return { order };
+  return grades !== undefined ? { grades } : { best: best as number };
+}
 
 /** An annotator who only knows what is in the store: a person's answers, or an earlier run's. */
 export function recordedAnnotator(store: JsonlStore<RatingLine>): Annotator {

@@ -9,8 +9,9 @@ import { type Alarm, roundAlarms } from '../alignment/alarms.ts';
 import { align } from '../alignment/align.ts';
 import { type Judged, judge, type RoundCounts } from '../alignment/objectives/judging.ts';
 import { type LabelAnchor, labelAnchor } from '../alignment/objectives/labels.ts';
-import type { Round } from '../alignment/objectives/objective.ts';
+import type { Active, Objective, Round } from '../alignment/objectives/objective.ts';
 import { preferenceObjective } from '../alignment/objectives/preference.ts';
+import { targetObjective, winnersOf } from '../alignment/objectives/target.ts';
 import { makeRound } from '../alignment/proposals/resumable.ts';
 import { type Proposal, readRound, roundPath } from '../alignment/proposals/round.ts';
 import { openRatings, type RatingLine } from '../alignment/ratings.ts';
@@ -265,32 +266,46 @@ export async function alignJob(context: JobContext, options: AlignJobOptions = {
     for (const alarm of raised) raise(alarm, null);
   });
   const { sam } = inputs.policy;
-  const { steps } = await align({
-    policy: inputs.policy,
-    trainable: selectTrainable(sam, config.alignment.scope === 'decoder' ? 'decoder' : 'all'),
-    units: inputs.units,
-    objective: preferenceObjective({
-      ...(await labelsAnchor(context, inputs)),
+  const alignTo = <A extends Active>(objective: Objective<A>) =>
+    align({
       policy: inputs.policy,
-      loss: config.alignment.loss,
-      anchor: config.alignment.anchor.reference,
-      judgedOf,
-    }),
-    config: config.alignment,
-    totalSteps,
-    seed: config.seed,
-    stream: 'stage2',
-    loop: {
-      label: 'stage 2',
-      statePath: statePath(context),
-      header,
-      rerun: `maskrank align --run ${run.dir} --restart`,
-      metrics,
-      signal,
-      onProgress: (done, total, note) => context.onProgress('stage 2', done, total, note),
-    },
-    onAlarm: raise,
-  });
+      trainable: selectTrainable(sam, config.alignment.scope === 'decoder' ? 'decoder' : 'all'),
+      units: inputs.units,
+      objective,
+      config: config.alignment,
+      totalSteps,
+      seed: config.seed,
+      stream: 'stage2',
+      loop: {
+        label: 'stage 2',
+        statePath: statePath(context),
+        header,
+        rerun: `maskrank align --run ${run.dir} --restart`,
+        metrics,
+        signal,
+        onProgress: (done, total, note) => context.onProgress('stage 2', done, total, note),
+      },
+      onAlarm: raise,
+    });
+  // The best alone is no preference among four: as in the paper's variant, the decoder learns it as a mask.
+  const { steps } =
+    config.scoring.kind === 'best'
+      ? await alignTo(
+          targetObjective({
+            policy: inputs.policy,
+            loss: lossOptionsOf(config.training),
+            targets: async (round) => winnersOf(await judgedOf(round), round),
+          }),
+        )
+      : await alignTo(
+          preferenceObjective({
+            ...(await labelsAnchor(context, inputs)),
+            policy: inputs.policy,
+            loss: config.alignment.loss,
+            anchor: config.alignment.anchor.reference,
+            judgedOf,
+          }),
+        );
   sam.eval();
   const hash = await saveModel(checkpoint, sam, recipeOf(inputs.workspace, config, inputs.texts), header);
   await run.finishStage('stage2');

@@ -7,9 +7,8 @@ import { join } from 'node:path';
 import { fromTypedArray, tidy } from '@maskrank/torch';
 import { writeFileAtomic } from '@maskrank/torch/io';
 import { align } from '../alignment/align.ts';
-import { type TargetOptions, targetObjective } from '../alignment/objectives/target.ts';
+import { type TargetOptions, targetObjective, winnersOf } from '../alignment/objectives/target.ts';
 import { logitsOf } from '../alignment/policy.ts';
-import { candidateMask } from '../alignment/proposals/candidates.ts';
 import { alignSteps } from '../alignment/schedule.ts';
 import { countOverlap } from '../evaluation/overlap.ts';
 import { selectTrainable } from '../models/lora.ts';
@@ -164,13 +163,7 @@ export const CONTROLS: Readonly<Record<ControlName, ControlSpec>> = {
         },
         () => {},
       );
-      const unitOf = new Map(inputs.units.map((unit) => [`${unit.caseId}\u0000${unit.classId}`, unit]));
-      await towardsTargets(context, inputs, loop, async (round) =>
-        (await judgedOf(round)).map(({ proposal, order }) => ({
-          unit: unitOf.get(`${proposal.caseId}\u0000${proposal.classId}`) as Stage2Inputs['units'][number],
-          target: candidateMask(proposal.candidates, order[0] as number),
-        })),
-      );
+      await towardsTargets(context, inputs, loop, async (round) => winnersOf(await judgedOf(round), round));
     },
   },
   threshold: {

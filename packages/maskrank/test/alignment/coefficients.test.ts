@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bestFirst, rankingCoefficients, ratingCoefficients } from '../../src/alignment/coefficients.ts';
+import {
+  bestCoefficients,
+  bestFirst,
+  rankingCoefficients,
+  ratingCoefficients,
+} from '../../src/alignment/coefficients.ts';
 
 const betas = fc.record({
   beta1: fc.double({ min: 0.1, max: 5, noNaN: true }),
@@ -27,6 +32,10 @@ describe('coefficients', () => {
         expect(sum(ratingCoefficients(g, b))).toBeCloseTo(0, 12);
       }),
     );
+  });
+
+  it('of the best alone set it against the others, who are all alike', () => {
+    expect(bestCoefficients(2, { beta1: 3, beta2: 1 })).toEqual([-1, -1, 3, -1]);
   });
 
   it('reversing an order negates them', () => {

@@ -192,7 +192,11 @@ describe('judge', () => {
   });
 });
 
-it('interpret takes an order or grades', () => {
+it('interpret takes an order, grades or the best alone', () => {
+  expect(interpret({ best: 2 }, { beta1: 3, beta2: 1 })).toEqual({
+    order: [2, 0, 1, 3],
+    coefficients: [-1, -1, 3, -1],
+  });
   expect(interpret({ order: [1, 0, 3, 2] }, betas)).toEqual({
     order: [1, 0, 3, 2],
     coefficients: [0.5, 1, -1, -0.5],

@@ -52,9 +52,11 @@ describe('the rating store', () => {
     using store = openRatings(fresh());
     store.append(line);
     store.append({ ...unanswered, case: 'b', grades: [1, 2, 3, 4] });
+    store.append({ ...unanswered, case: 'c', best: 3 });
     const annotator = recordedAnnotator(store);
     expect(annotator.judge(question())).toEqual({ order: [2, 0, 1, 3] });
     expect(annotator.judge(question({ caseId: 'b' }))).toEqual({ grades: [1, 2, 3, 4] });
+    expect(annotator.judge(question({ caseId: 'c' }))).toEqual({ best: 3 });
     expect(annotator.judge(question({ proposalsHash: 'h9' }))).toBeUndefined();
     expect(annotator.judge(question({ classId: 2 }))).toBeUndefined();
     expect(answerOf(line)).toEqual({ order: [2, 0, 1, 3] });
@@ -68,8 +70,10 @@ describe('the rating store', () => {
     ],
     ['an order that is too short', { ...line, order: [0, 1, 2] }, /order = \[0,1,2\]: .*4/],
     ['a candidate that is not there', { ...line, order: [0, 1, 2, 4] }, /order\[3\] = 4: .*3/],
-    ['order and grades', { ...line, grades: [1, 2, 3, 4] }, /needs order or grades, not both/],
-    ['neither of them', unanswered, /needs order or grades, not both/],
+    ['order and grades', { ...line, grades: [1, 2, 3, 4] }, /needs one of order, grades and best/],
+    ['an order and the best', { ...line, best: 1 }, /needs one of order, grades and best/],
+    ['none of them', unanswered, /needs one of order, grades and best/],
+    ['a best that is not there', { ...unanswered, best: 4 }, /best = 4: .*3/],
     [
       'grades as words',
       { ...unanswered, grades: ['a', 2, 3, 4] },

@@ -1,6 +1,6 @@
 // The whole chain by its commands on phantoms at 64 px: every artefact, resumption, and the refusals a person meets.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -182,4 +182,30 @@ describe('bad input', () => {
     expect(result.code, result.stderr).toBe(code);
     expect(result.stderr).toContain(words);
   });
+});
+
+describe('with the best candidate alone', () => {
+  it('writes down nothing but the best, and learns it as a mask', async () => {
+    const best = join(dir, 'best');
+    const ranked = join(dir, 'ranked');
+    await must('finetune', data, '--run', best, '--config', config);
+    cpSync(best, ranked, { recursive: true });
+    await must('align', '--run', best, '--scoring', 'best', '--no-controls');
+    await must('align', '--run', ranked, '--no-controls');
+    const answers = openRatings(join(best, 'ratings.jsonl')).entries();
+    expect(answers.length).toBeGreaterThan(0);
+    for (const { best: winner, order, grades } of answers) {
+      expect(winner).toBeTypeOf('number');
+      expect([order, grades]).toEqual([undefined, undefined]);
+    }
+    const losses = (run: string) =>
+      readMetrics(join(run, 'metrics.jsonl'))
+        .filter(({ stage }) => stage === 'stage2')
+        .map((line) => Object.keys(line.losses ?? {}));
+    for (const names of losses(best)) expect(names).toEqual(expect.arrayContaining(['focal', 'dice']));
+    for (const names of losses(best)) expect(names).not.toContain('preference');
+    for (const names of losses(ranked)) expect(names).toContain('preference');
+    const weights = (run: string) => sha(join(run, 'checkpoints', 'stage2.safetensors'));
+    expect(weights(best)).not.toBe(weights(ranked));
+  }, 120_000);
 });

@@ -14,8 +14,11 @@ export type Question = {
   readonly proposalsHash: string;
 };
 
-/** `order`: candidate indices, best first. `grades`: one a candidate, 1 worst to 4 best. */
-export type Answer = { readonly order: readonly number[] } | { readonly grades: readonly number[] };
+/** `order`: candidate indices, best first. `grades`: one a candidate, 1 worst to 4 best. `best`: index of the best, nothing of the others. */
+export type Answer =
+  | { readonly order: readonly number[] }
+  | { readonly grades: readonly number[] }
+  | { readonly best: number };
 
 export type Annotator = {
   /** Who: goes into ratings.jsonl. */

@@ -73,14 +73,15 @@ export class OracleAnnotator implements Annotator {
     const random = new Random(`${seed}/annotator/${question.round}/${question.caseId}/${question.classId}`);
     const ious = this.#ious(question);
     const order = bestFirst(ious);
-    if (random.next() < randomOrders) return { order: random.shuffle(order) };
+    const say = (said: readonly number[]): Answer =>
+      kind === 'best' ? { best: said[0] as number } : { order: said };
+    if (random.next() < randomOrders) return say(random.shuffle(order));
     const mistaken = random.next() < noise;
     if (kind === 'rating') {
       const grades = ious.map((iou) => grade(iou, ratingBins));
       return { grades: mistaken ? shiftGrade(grades, random) : grades };
     }
-    // best-only uses the first place alone; the judgement itself is the same order
-    return { order: mistaken ? swapNeighbours(order, random) : order };
+    return say(mistaken ? swapNeighbours(order, random) : order);
   }
 
   /** Dice, without mistakes. */

@@ -3,7 +3,14 @@
 
 import type { JsonlStore } from '../../run/jsonl.ts';
 import type { Annotator, Answer, Question } from '../annotators/annotator.ts';
-import { type Betas, bestFirst, rankingCoefficients, ratingCoefficients } from '../coefficients.ts';
+import {
+  type Betas,
+  bestCoefficients,
+  bestFirst,
+  CANDIDATES,
+  rankingCoefficients,
+  ratingCoefficients,
+} from '../coefficients.ts';
 import { candidateMask } from '../proposals/candidates.ts';
 import type { Proposal } from '../proposals/round.ts';
 import { answerOf, type RatingLine, ratingKey, ratingLine } from '../ratings.ts';
@@ -41,10 +48,14 @@ export type Headroom = {
 
 export type SkipOptions = { readonly minRegionPx: number; readonly maxRegionFraction: number };
 
-/** Order and coefficients of an answer. */
+/** Order and coefficients of an answer. Where only the best is known, the others follow by their indices. */
 export function interpret(answer: Answer, betas: Betas): { coefficients: number[]; order: number[] } {
   if ('order' in answer)
     return { coefficients: rankingCoefficients(answer.order, betas), order: [...answer.order] };
+  if ('best' in answer) {
+    const others = Array.from({ length: CANDIDATES }, (_, k) => k).filter((k) => k !== answer.best);
+    return { coefficients: bestCoefficients(answer.best, betas), order: [answer.best, ...others] };
+  }
   return { coefficients: ratingCoefficients(answer.grades, betas), order: bestFirst(answer.grades) };
 }
 

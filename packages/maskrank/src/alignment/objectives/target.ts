@@ -1,5 +1,5 @@
-// Training the decoder towards one mask a unit, with stage 1's loss. Three controls are this with different targets: the
-// best-ranked candidate alone (best-only), the ground truth of the same images (the ceiling of any ranking), and the labelled
+// Training the decoder towards one mask a unit, with stage 1's loss. Stage 2 from best candidates alone is this, and so are three
+// controls with different targets: the best-ranked candidate of a ranking (best-only), the ground truth of the same images (the ceiling of any ranking), and the labelled
 // images again (continued stage 1). Letters: B units, S canvas side.
 
 import { fromTypedArray } from '@maskrank/torch';
@@ -10,7 +10,10 @@ import {
   type SegmentationLossOptions,
   segmentationLoss,
 } from '../../training/losses.ts';
-import type { PolicyOptions } from '../policy.ts';
+import { unitKey } from '../../training/units.ts';
+import type { AlignUnit, PolicyOptions } from '../policy.ts';
+import { candidateMask } from '../proposals/candidates.ts';
+import type { Judged } from './judging.ts';
 import type { Active, Objective, Round } from './objective.ts';
 
 type TargetActive = Active & { readonly target: Mask };
@@ -21,6 +24,15 @@ export type TargetOptions = {
   /** The units of a round that have a target, and it, on the canvas. */
   readonly targets: (round: Round) => Promise<readonly TargetActive[]>;
 };
+
+/** The best-ranked candidate of each judged unit of a round. */
+export function winnersOf(judged: readonly Judged[], { units }: Pick<Round, 'units'>): TargetActive[] {
+  const unitOf = new Map(units.map((unit) => [unitKey(unit.caseId, unit.classId), unit]));
+  return judged.map(({ proposal: { caseId, classId, candidates }, order }) => ({
+    unit: unitOf.get(unitKey(caseId, classId)) as AlignUnit,
+    target: candidateMask(candidates, order[0] as number),
+  }));
+}
 
 export function targetObjective({ policy, loss, targets }: TargetOptions): Objective<TargetActive> {
   return {

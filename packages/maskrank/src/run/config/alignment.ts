@@ -201,7 +201,9 @@ export const scoring = z
     kind: z
       .enum(['ranking', 'rating', 'best'])
       .default('ranking')
-      .describe('what the annotator gives: an order of the four, a grade for each, or the best one'),
+      .describe(
+        "what the annotator gives: an order of the four, a grade for each, or the best one, which the decoder then learns as a mask, by stage 1's loss",
+      ),
     noise: fraction()
       .default(0)
       .describe('probability of swapping neighbours in an order (virtual annotator)'),
