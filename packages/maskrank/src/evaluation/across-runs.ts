@@ -33,6 +33,8 @@ export type DifferenceAcrossRuns = {
   readonly p: number;
   /** Cases with a value in both stages of every run. */
   readonly n: number;
+  /** Cases left out because one stage has no value in some run where the other has: a rightly empty mask beside a false alarm. */
+  readonly unpaired: number;
   /** Share of the case-run pairs that changed by more than `epsilon`. */
   readonly shareBetter: number;
   readonly shareWorse: number;
@@ -77,9 +79,12 @@ export function differenceAcrossRuns(
   value: CaseValue,
   seed: number,
 ): DifferenceAcrossRuns {
+  const single = new Set<string>();
   const runs = evaluations.map((e) => {
     const before = valuesOf(e, pair.baseline, value);
     const after = valuesOf(e, pair.stage, value);
+    for (const key of new Set([...before.keys(), ...after.keys()]))
+      if (before.has(key) !== after.has(key)) single.add(key);
     return new Map(
       [...before].flatMap(([key, v]) =>
         after.has(key) ? [[key, (after.get(key) as number) - v] as const] : [],
@@ -108,6 +113,7 @@ export function differenceAcrossRuns(
     ci95: bootstrapMean(ofCase, { random, groups }) ?? null,
     p: pairedPermutation(ofGroup, { random: random.fork('permutation') }),
     n: common.length,
+    unpaired: single.size,
     shareBetter: all.filter((d) => d > EPSILON).length / all.length,
     shareWorse: all.filter((d) => d < -EPSILON).length / all.length,
   };

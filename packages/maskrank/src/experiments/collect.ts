@@ -43,6 +43,8 @@ export type Difference = {
   readonly p: number;
   readonly pHolm: number;
   readonly n: number;
+  /** Cases left out, as only one of the rows has a number there. */
+  readonly unpaired: number;
 };
 
 /** Where a number is from. */
@@ -222,8 +224,9 @@ function differenceOf(
     ci95,
     p,
     n,
+    unpaired,
   } = differenceAcrossRuns(pairs, { baseline: reference, stage: row }, value, 0);
-  return { reference, mean: difference, ci95, p, n };
+  return { reference, mean: difference, ci95, p, n, unpaired };
 }
 
 function sourceOf({ row, data, seed, job }: Cell, graph: Graph, store: Store): Source {

@@ -145,13 +145,19 @@ function differencesMarkdown({ results, definition, rows }: Results): string[] {
     '',
     `### Differences from ${definition.reference}, Dice points`,
     '',
-    '| setting | data | than | difference [95 %] | p | p, Holm | cases |',
-    '|---|---|---|---:|---:|---:|---:|',
+    '| setting | data | than | difference [95 %] | p | p, Holm | cases | left out |',
+    '|---|---|---|---:|---:|---:|---:|---:|',
     ...compared.map(({ row, data, difference }) => {
-      const { reference, mean, ci95, p, pHolm, n } = difference!;
+      const { reference, mean, ci95, p, pHolm, n, unpaired } = difference!;
       const interval = ci95 === null ? '' : ` [${points(ci95[0])}, ${points(ci95[1])}]`;
-      return `| ${title(row)} | ${data} | ${title(reference)} | ${points(mean)}${interval} | ${pText(p)} | ${pText(pHolm)} | ${n} |`;
+      return `| ${title(row)} | ${data} | ${title(reference)} | ${points(mean)}${interval} | ${pText(p)} | ${pText(pHolm)} | ${n} | ${unpaired} |`;
     }),
+    ...(compared.some(({ difference }) => difference!.unpaired > 0)
+      ? [
+          '',
+          '- Left out: cases and classes where only one of the two rows has a number. A row that rightly finds nothing has none, so false alarms of the other row are not in these differences, but in the means above.',
+        ]
+      : []),
   ];
 }
 

@@ -25,7 +25,7 @@ it('averages over cases within a run, then over runs', () => {
 it('pairs cases, and counts who got better or worse', () => {
   const d = differenceAcrossRuns(runs, { baseline: 'stage1', stage: 'stage2' }, dice, 1);
   expect(d.perRun).toEqual([expect.closeTo(0.2 / 3), expect.closeTo(0.2 / 3)]);
-  expect([d.n, d.shareBetter, d.shareWorse]).toEqual([3, 3 / 6, 1 / 6]);
+  expect([d.n, d.unpaired, d.shareBetter, d.shareWorse]).toEqual([3, 0, 3 / 6, 1 / 6]);
   const [low, high] = d.ci95 as [number, number];
   expect(low).toBeLessThanOrEqual(d.mean);
   expect(high).toBeGreaterThanOrEqual(d.mean);
@@ -38,7 +38,7 @@ it('leaves out cases without a value in some run', () => {
     dice,
     1,
   );
-  expect(d.n).toBe(2);
+  expect([d.n, d.unpaired]).toEqual([2, 1]);
 });
 
 it('compares only stages that every run has', () => {

@@ -151,6 +151,7 @@ describe("the paper's layout", () => {
           p: 0.0001,
           pHolm: 0.0002,
           n: 40,
+          unpaired: 3,
         },
       },
       { ...result('ours@0.2', 0.812), paper: { value: 0.7887, confidence: 'high' } },
@@ -169,8 +170,11 @@ describe("the paper's layout", () => {
     expect(table).toContain('| U-Net | – | 70.0 ± 1.2* | 58.66 (M) | – | – |');
     expect(table).toContain('| Ours | – | 81.2 ± 1.2 | 78.87 | 83.0 ± 1.2 | – |');
     expect(table.find((line) => line.startsWith('| U-Net, 20 %'))).toMatch(
-      /−11\.0 \[−20\.0, −5\.0\] \| < 0\.001 \| < 0\.001 \| 40 \|$/,
+      /−11\.0 \[−20\.0, −5\.0\] \| < 0\.001 \| < 0\.001 \| 40 \| 3 \|$/,
     );
+    expect(table.filter((line) => line.startsWith('- Left out: '))).toHaveLength(1);
+    const whole = { ...all.results[0]!, difference: { ...all.results[0]!.difference!, unpaired: 0 } };
+    expect(markdownTable({ ...all, results: [whole] }, paper)).not.toContain('- Left out: ');
     expect(latexTable(all, paper)).toContain('U-Net & -- & 70.0 $\\pm$ 1.2$^{*}$ & 58.66 (M) & -- & -- \\\\');
     expect(latexTable(all, paper)).toContain('chest 20 \\% Dice');
     const [first] = parse(csvTable(all), { columns: true }) as Record<string, string>[];
