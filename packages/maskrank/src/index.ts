@@ -289,4 +289,7 @@ export { nnunet } from './pipeline/baselines/nnunet.ts';
 export { unet } from './pipeline/baselines/unet.ts';
 export { toneChanges, unlabelledImages } from './pipeline/baselines/semi-supervised.ts';
 export { type InputRecipe, loadModel } from './pipeline/model.ts';
-export { predictJob } from './pipeline/predict.ts';
+export { type Prediction, type PredictJobOptions, predictJob } from './pipeline/predict.ts';
+export { openPrompted, type PromptedOptions } from './pipeline/predict-prompted.ts';
+export { openBaselinePredictor } from './pipeline/baselines/predictor.ts';
+export type { FoundMask, GivenPrompts, NewImage, Predictor } from './pipeline/predictor.ts';

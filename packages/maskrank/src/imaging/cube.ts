@@ -69,25 +69,44 @@ export function takeCubeMask(data: ArrayLike<number>, stack: SliceStack, cube: C
   return Uint8Array.from(takeCube(data, stack, cube), (v) => Number(v >= 0.5));
 }
 
+/** Where slice, row or column `i` of the stack lies along the cube, in its voxels. */
+const alongCube = (
+  { side, spacingMm, centre }: Cube,
+  stack: SliceStack,
+  axis: 0 | 1 | 2,
+  i: number,
+): number =>
+  (side - 1) / 2 + ((axis === 0 ? 1 : -1) * (i - centre[axis]) * stack.spacingMm[axis]) / spacingMm;
+
+/** A voxel of the stack among the cube's, to the right, front, head; undefined where it is outside. */
+export function placeInCube(
+  [slice, row, column]: readonly [slice: number, row: number, column: number],
+  stack: SliceStack,
+  cube: Cube,
+): readonly [number, number, number] | undefined {
+  const place = [
+    alongCube(cube, stack, 2, column),
+    alongCube(cube, stack, 1, row),
+    alongCube(cube, stack, 0, slice),
+  ] as const;
+  return place.every((p) => p > -0.5 && p < cube.side - 0.5) ? place : undefined;
+}
+
 /** Voxels of the stack, 1 where the cube's values [side, side, side] are above `level` between its voxels; 0 outside the cube. */
 export function cubeToStack(values: Float32Array, stack: SliceStack, cube: Cube, level: number): Uint8Array {
   const [slices, rows, columns] = stack.shape;
-  const { side, centre } = cube;
-  const middle = (side - 1) / 2;
+  const { side } = cube;
   const out = new Uint8Array(slices * rows * columns);
-  // Index in the cube of a place in the stack, for each axis.
-  const place = (axis: 0 | 1 | 2, i: number): number =>
-    middle + ((axis === 0 ? 1 : -1) * (i - centre[axis]) * stack.spacingMm[axis]) / cube.spacingMm;
   const isInside = (p: number) => p > -0.5 && p < side - 0.5;
   const clamped = (i: number) => Math.min(side - 1, Math.max(0, i));
   for (let k = 0; k < slices; k++) {
-    const z = place(0, k);
+    const z = alongCube(cube, stack, 0, k);
     if (!isInside(z)) continue;
     for (let r = 0; r < rows; r++) {
-      const y = place(1, r);
+      const y = alongCube(cube, stack, 1, r);
       if (!isInside(y)) continue;
       for (let c = 0; c < columns; c++) {
-        const x = place(2, c);
+        const x = alongCube(cube, stack, 2, c);
         if (isInside(x)) out[(k * rows + r) * columns + c] = Number(linear(x, y, z) > level);
       }
     }

@@ -22,14 +22,24 @@ export function encoderHash(sam: Sam): string {
   return hash.digest('hex');
 }
 
-/** Embeddings of the cases; `part` names the file (unlabelled, test, ...). */
+/** Embeddings of the cases; `part` names the file (unlabelled, test, ...), null for images of no dataset, of which nothing is kept. */
 export async function embedCases(
   cases: readonly (LabelledCase | UnlabelledCase)[],
-  part: string,
+  part: string | null,
   sam: Sam,
   workspace: Workspace,
   { run, signal, onProgress }: JobContext,
 ): Promise<EmbeddingCache> {
+  const options = {
+    sam,
+    dataset: workspace.dataset,
+    canvas: workspace.canvas,
+    device: workspace.device,
+    batchSize: BATCH,
+    signal,
+    onProgress: (done: number, total: number) => onProgress(`embed ${part ?? 'images'}`, done, total),
+  };
+  if (part === null) return EmbeddingCache.build(cases, options, null);
   const encoder = encoderHash(sam);
   const path = join(run.paths.cache, `embeddings-${part}-${encoder.slice(0, 12)}.safetensors`);
   const canvas = createHash('sha256').update(canonicalJson(workspace.canvas)).digest('hex');
@@ -38,17 +48,5 @@ export async function embedCases(
     configHash: '',
     madeFrom: { encoder, dataset: workspace.dataset.hash, canvas },
   };
-  return EmbeddingCache.build(
-    cases,
-    {
-      sam,
-      dataset: workspace.dataset,
-      canvas: workspace.canvas,
-      device: workspace.device,
-      batchSize: BATCH,
-      signal,
-      onProgress: (done, total) => onProgress(`embed ${part}`, done, total),
-    },
-    { path, header, rerun: `delete ${run.paths.cache}` },
-  );
+  return EmbeddingCache.build(cases, options, { path, header, rerun: `delete ${run.paths.cache}` });
 }

@@ -13,9 +13,9 @@ import { gridOf } from '../evaluation/surface-distance.ts';
 import type { Mask } from '../imaging/types.ts';
 import type { Prompt, PromptSource } from '../prompting/prompt.ts';
 import { type Unit, unitKey } from '../training/units.ts';
-import { hasBaseline, measureBaseline } from './baselines/measure.ts';
+import { measureBaseline } from './baselines/measure.ts';
 import { viewOf } from './baselines/method.ts';
-import { type AnyBaseline, BASELINES } from './baselines/registry.ts';
+import { baselinesOf } from './baselines/registry.ts';
 import { CONTROLS, type ControlName, controlPath, controlThreshold } from './controls.ts';
 import { embedCases } from './embed.ts';
 import {
@@ -103,10 +103,6 @@ function rowsOf({ run, config }: JobContext): Row[] {
     );
   return [...own, ...controls, ...others];
 }
-
-/** Baselines that the run has. */
-const baselinesOf = ({ paths }: JobContext['run']): readonly AnyBaseline[] =>
-  BASELINES.filter((method) => hasBaseline(paths.checkpoints, method));
 
 /** Prompts of the evaluated units: the run's own from the store, those that depend on the measured model made anew. */
 async function promptsFor(

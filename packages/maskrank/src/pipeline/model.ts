@@ -1,7 +1,8 @@
 // Models of a run: built from the configuration, and saved so that a checkpoint alone says how images must be brought to it.
 
+import { join } from 'node:path';
 import { Generator, nn } from '@maskrank/torch';
-import { DataError } from '@maskrank/torch/errors';
+import { DataError, UsageError } from '@maskrank/torch/errors';
 import { readSafetensors, writeSafetensors } from '@maskrank/torch/io';
 import { fileHash } from '../datasets/hash.ts';
 import { halved } from '../models/half.ts';
@@ -124,6 +125,9 @@ export async function saveModel(
   return (await fileHash(path)).sha256;
 }
 
+/** In the metadata of a baseline's checkpoint (baselines/measure.ts). */
+export const BASELINE_FORMAT = 'maskrank-baseline';
+
 export type LoadedModel = {
   readonly sam: Sam;
   readonly recipe: InputRecipe;
@@ -134,6 +138,10 @@ export type LoadedModel = {
 /** Loads what `saveModel` wrote. Throws DataError when the file is something else. */
 export async function loadModel(path: string, device: string): Promise<LoadedModel> {
   const { tensors, metadata } = await readSafetensors(path);
+  if (metadata.format === BASELINE_FORMAT)
+    throw new UsageError(
+      `${path}: is the baseline ${metadata.method} of a run, and how images are brought to it stands in the run. Give it as --run ${join(path, '..', '..')} --baseline ${metadata.method}`,
+    );
   if (
     metadata.format !== 'maskrank-sam' ||
     metadata.architecture === undefined ||

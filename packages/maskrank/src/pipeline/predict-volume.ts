@@ -1,80 +1,94 @@
-// A NIfTI volume predicted slice by slice: axial slices in 8 bit, as an import makes them, each given to a function that masks an
-// image; the labels come back as a volume with the voxels and the axes of the input. Not here: masking an image (predict.ts).
+// A NIfTI volume predicted: axial slices in 8 bit, as an import makes them, are given to a predictor, and the labels come back as a
+// volume with the voxels and the axes of the input. Not here: making masks (predictor.ts).
 
 import { join } from 'node:path';
 import { writeNifti } from '../formats/nifti.ts';
 import { readNifti } from '../formats/nifti-read.ts';
-import { type WindowRule, windowOf, windowToBytes } from '../formats/window.ts';
+import { windowOf, windowToBytes } from '../formats/window.ts';
 import { axialView, putSlice, sliceName, takeSlice } from '../imaging/axial.ts';
-import type { Image, Mask } from '../imaging/types.ts';
-import type { Prompt } from '../prompting/prompt.ts';
-import type { Prediction } from './predict.ts';
-
-/** A class's mask in an image. */
-export type SliceMask = {
-  readonly class: number;
-  readonly mask: Mask;
-  /** The model's own estimate of the IoU, 0..1. */
-  readonly predictedIou: number;
-  readonly prompt: Prompt['source'];
-  readonly text: boolean;
-};
-
-export type PredictVolumeOptions = {
-  /** Folder for NAME.nii.gz. */
-  readonly out: string;
-  readonly name: string;
-  readonly window: WindowRule;
-  readonly signal: AbortSignal;
-  /** Masks of a slice, named as imports name it. */
-  readonly predictSlice: (image: Image, name: string) => Promise<readonly SliceMask[]>;
-};
+import type { Prediction, PredictJobOptions } from './predict.ts';
+import type { FoundMask, NewImage, Predictor } from './predictor.ts';
 
 /** Writes OUT/NAME.nii.gz; a line for each class that was asked for in any slice. */
-export async function predictVolume(file: string, options: PredictVolumeOptions): Promise<Prediction[]> {
-  const { name, window, signal, predictSlice } = options;
+export async function predictVolume(
+  file: string,
+  name: string,
+  { masksOf }: Predictor,
+  { out, window, signal }: Pick<PredictJobOptions, 'out' | 'window' | 'signal'>,
+): Promise<Prediction[]> {
   const { size, data, affine } = await readNifti(file);
   const view = axialView(size, affine);
-  const [slices, height, width] = view.shape;
+  const [count, height, width] = view.shape;
   const ends = windowOf(window, data);
-  const labels = new Uint8Array(data.length);
-  const found = new Map<number, { readonly masks: SliceMask[]; ious: number[]; voxels: number }>();
-  for (let k = 0; k < slices; k++) {
+  const images = Array.from(
+    { length: count },
+    (_, slice): NewImage => ({
+      name: sliceName(name, slice),
+      path: file,
+      load: async () => ({
+        width,
+        height,
+        channels: 1,
+        data: windowToBytes(takeSlice(view, data, slice), ends),
+      }),
+      volume: { id: name, slice, spacingMm: [...view.spacingMm] },
+    }),
+  );
+  const slices = images.map(() => new SliceLabels(width * height));
+  const asked = new Map<number, Pick<FoundMask, 'prompt' | 'text'> & { readonly estimates: boolean }>();
+  for await (const { place, ...found } of masksOf(images)) {
     signal.throwIfAborted();
-    const pixels = windowToBytes(takeSlice(view, data, k), ends);
-    const masks = await predictSlice({ width, height, channels: 1, data: pixels }, sliceName(name, k));
-    const slice = mergeMasks(masks, width * height);
-    putSlice(view, labels, k, slice);
-    for (const mask of masks) {
-      const entry = found.get(mask.class) ?? { masks: [], ious: [], voxels: 0 };
-      const voxels = slice.reduce((sum, label) => sum + Number(label === mask.class), 0);
-      entry.masks.push(mask);
-      entry.voxels += voxels;
-      if (voxels > 0) entry.ious.push(mask.predictedIou);
-      found.set(mask.class, entry);
-    }
+    slices[place]!.add(found);
+    const { prompt, text } = asked.get(found.class) ?? { prompt: found.prompt, text: true };
+    asked.set(found.class, {
+      prompt,
+      text: text && found.text,
+      estimates: found.predictedIou !== null,
+    });
   }
-  const path = join(options.out, `${name}.nii.gz`);
+  const labels = new Uint8Array(data.length);
+  for (const [k, slice] of slices.entries()) putSlice(view, labels, k, slice.labels);
+  const path = join(out, `${name}.nii.gz`);
   await writeNifti(path, { size, data: labels, affine }, { description: 'labels by maskrank' });
-  return [...found].map(([classId, { masks, ious, voxels }]) => ({
-    image: file,
-    class: classId,
-    mask: path,
-    foregroundPx: voxels,
-    predictedIou: ious.length === 0 ? 0 : ious.reduce((sum, iou) => sum + iou, 0) / ious.length,
-    prompt: masks[0]!.prompt,
-    text: masks.every(({ text }) => text),
-  }));
+  return [...asked].map(([classId, { estimates, ...facts }]) => {
+    const having = slices.filter((slice) => slice.pixelsOf(classId) > 0);
+    return {
+      image: file,
+      class: classId,
+      mask: path,
+      foregroundPx: having.reduce((sum, slice) => sum + slice.pixelsOf(classId), 0),
+      predictedIou: estimates ? meanOf(having.map((slice) => slice.predictedIou(classId))) : null,
+      ...facts,
+    };
+  });
 }
 
-/** Class ids of a slice; where masks overlap, the class of the mask that the model expects to be better. */
-export function mergeMasks(
-  masks: readonly Pick<SliceMask, 'class' | 'mask' | 'predictedIou'>[],
-  count: number,
-): Uint8Array {
-  const labels = new Uint8Array(count);
-  const byTrust = [...masks].sort((a, b) => a.predictedIou - b.predictedIou);
-  for (const { class: classId, mask } of byTrust)
-    for (let i = 0; i < count; i++) if (mask.data[i] !== 0) labels[i] = classId;
-  return labels;
+const meanOf = (values: readonly number[]): number =>
+  values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Class ids of a slice: where masks overlap, the class of the mask that the model expects to be better, and of equals the later one. */
+export class SliceLabels {
+  readonly labels: Uint8Array;
+  /** 0 where the network makes no estimate. */
+  readonly #ious = new Map<number, number>();
+
+  constructor(count: number) {
+    this.labels = new Uint8Array(count);
+  }
+
+  add({ class: classId, mask, predictedIou }: Pick<FoundMask, 'class' | 'mask' | 'predictedIou'>): void {
+    this.#ious.set(classId, predictedIou ?? 0);
+    const { labels } = this;
+    const beats = (other: number): boolean => this.predictedIou(classId) >= this.predictedIou(other);
+    for (let i = 0; i < labels.length; i++)
+      if (mask.data[i] !== 0 && (labels[i] === 0 || beats(labels[i]!))) labels[i] = classId;
+  }
+
+  pixelsOf(classId: number): number {
+    return this.labels.reduce((sum, label) => sum + Number(label === classId), 0);
+  }
+
+  predictedIou(classId: number): number {
+    return this.#ious.get(classId) ?? 0;
+  }
 }

@@ -2,7 +2,7 @@
 // where the spacing is known. Slices that nobody masked (no prompt said that the class is there) count as empty.
 // Not here: masks of slices (evaluate.ts, baselines/measure.ts), the metrics (evaluation/measure.ts).
 
-import type { LabelledCase, OpenDataset } from '../datasets/cases.ts';
+import type { LabelledCase, OpenDataset, UnlabelledCase } from '../datasets/cases.ts';
 import type { SlicePlace } from '../datasets/schema.ts';
 import { measure } from '../evaluation/measure.ts';
 import { tolerance } from '../evaluation/metrics.ts';
@@ -13,30 +13,31 @@ import type { Mask } from '../imaging/types.ts';
 import type { Config } from '../run/config.ts';
 import type { Unit } from '../training/units.ts';
 
-type SliceCase = LabelledCase & { readonly volume: SlicePlace };
+type AnyCase = LabelledCase | UnlabelledCase;
+type SliceCase<C extends AnyCase> = C & { readonly volume: SlicePlace };
 
 /** The slices of one volume, from the first to the last. */
-export type SlicedVolume = {
+export type SlicedVolume<C extends AnyCase = LabelledCase> = {
   readonly id: string;
   readonly group: string;
-  readonly slices: readonly { readonly item: SliceCase; readonly place: number }[];
+  readonly slices: readonly { readonly item: SliceCase<C>; readonly place: number }[];
   /** Places of slices along the volume; those that the dataset lacks stay empty. */
   readonly depth: number;
   readonly spacingMm: readonly [number, number, number] | undefined;
 };
 
 /** Cases that are slices, by volume in the order of the cases. */
-export function volumesOf(cases: readonly LabelledCase[]): SlicedVolume[] {
-  const byVolume = new Map<string, SliceCase[]>();
+export function volumesOf<C extends AnyCase>(cases: readonly C[]): SlicedVolume<C>[] {
+  const byVolume = new Map<string, SliceCase<C>[]>();
   for (const item of cases) {
     if (item.volume === undefined) continue;
     const own = byVolume.get(item.volume.id) ?? [];
-    own.push(item as SliceCase);
+    own.push(item as SliceCase<C>);
     byVolume.set(item.volume.id, own);
   }
   return [...byVolume].map(([id, items]) => {
     const sorted = [...items].sort((a, b) => a.volume.slice - b.volume.slice);
-    const [first] = sorted as [SliceCase];
+    const [first] = sorted as [SliceCase<C>];
     const start = first.volume.slice;
     // Slices may be every second of a volume, or miss some: the largest step on which all of them lie.
     const step = sorted.reduce((divisor, { volume }) => gcd(divisor, volume.slice - start), 0) || 1;

@@ -1,14 +1,13 @@
 // `maskrank baseline nnunet` by its command on small phantoms: planned, trained, measured, resumed, anew; two classes; volumes.
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EvaluationSchema } from '../../src/evaluation/schema.ts';
-import { writeNifti } from '../../src/formats/nifti.ts';
-import { Random } from '../../src/util/random.ts';
 import { must, resultOf, runCli } from '../cli/harness.ts';
+import { writeBalls } from './volume-fixture.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-baseline-nnunet-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -130,35 +129,13 @@ describe('several classes', () => {
 });
 
 describe('volumes', () => {
-  const [slices, rows, columns] = [6, 20, 24];
-  /** A bright ball on noise, slices 4 mm apart. */
-  async function writeScan(source: string, i: number): Promise<void> {
-    const random = new Random(i);
-    const image = new Int16Array(slices * rows * columns);
-    const truth = new Uint8Array(image.length);
-    for (let k = 0; k < image.length; k++) {
-      const [z, y, x] = [Math.floor(k / (rows * columns)), Math.floor(k / columns) % rows, k % columns];
-      truth[k] = Number(Math.hypot(3 * (z - 3), y - 9 - (i % 3), x - 11) < 6);
-      image[k] = Math.round(-60 + 160 * (truth[k] as number) + 20 * random.normal());
-    }
-    const affine = [
-      [-0.8, 0, 0, 10],
-      [0, -0.8, 0, 20],
-      [0, 0, 4, -30],
-    ] as const;
-    const size = [columns, rows, slices] as const;
-    await writeNifti(join(source, 'images', `p${i}.nii.gz`), { size, data: image, affine });
-    await writeNifti(join(source, 'labels', `p${i}.nii.gz`), { size, data: truth, affine });
-  }
-
   it('as a whole', async () => {
     const [source, folder, run] = ['source', 'volumes', 'run-volumes'].map((name) => join(dir, name)) as [
       string,
       string,
       string,
     ];
-    for (const part of ['images', 'labels']) mkdirSync(join(source, part), { recursive: true });
-    for (let i = 0; i < 5; i++) await writeScan(source, i);
+    await writeBalls(source, 5);
     const kind = ['--classes', '1=ball', '--window', '-160,240'];
     await must('dataset', 'import', 'volumes', source, '--out', folder, ...kind);
     await must('dataset', 'split', folder, '--labelled', '0.5', '--test', '0.4', '--seed', '3');

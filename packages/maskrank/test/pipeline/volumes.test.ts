@@ -11,7 +11,7 @@ import { readNifti } from '../../src/formats/nifti-read.ts';
 import { axialView, putSlice, takeSlice } from '../../src/imaging/axial.ts';
 import type { Mask } from '../../src/imaging/types.ts';
 import type { Affine } from '../../src/imaging/volume.ts';
-import { mergeMasks } from '../../src/pipeline/predict-volume.ts';
+import { SliceLabels } from '../../src/pipeline/predict-volume.ts';
 import { VolumeMasks, volumesOf } from '../../src/pipeline/volumes.ts';
 import { configSchema } from '../../src/run/config.ts';
 import { Random } from '../../src/util/random.ts';
@@ -115,12 +115,25 @@ describe('slices as volumes', () => {
 
   it('give a voxel to the class that the model trusts more', () => {
     const mask = (...data: number[]): Mask => ({ width: 3, height: 1, data: Uint8Array.from(data) });
-    const masks = [
-      { class: 2, mask: mask(1, 1, 0), predictedIou: 0.9 },
-      { class: 1, mask: mask(0, 1, 1), predictedIou: 0.4 },
-    ];
-    expect([...mergeMasks(masks, 3)]).toEqual([2, 2, 1]);
-    expect([...mergeMasks([], 3)]).toEqual([0, 0, 0]);
+    const slice = new SliceLabels(3);
+    expect([...slice.labels]).toEqual([0, 0, 0]);
+    slice.add({ class: 2, mask: mask(1, 1, 0), predictedIou: 0.9 });
+    slice.add({ class: 1, mask: mask(0, 1, 1), predictedIou: 0.4 });
+    expect([...slice.labels]).toEqual([2, 2, 1]);
+    slice.add({ class: 3, mask: mask(0, 1, 1), predictedIou: 0.9 });
+    expect([...slice.labels]).toEqual([2, 3, 3]);
+    expect([1, 2, 3].map((id) => slice.pixelsOf(id))).toEqual([0, 1, 2]);
+  });
+
+  it('give a voxel to the later class where the network trusts none more', () => {
+    const slice = new SliceLabels(2);
+    for (const id of [1, 2])
+      slice.add({
+        class: id,
+        mask: { width: 2, height: 1, data: Uint8Array.of(1, id - 1) },
+        predictedIou: null,
+      });
+    expect([...slice.labels]).toEqual([2, 2]);
   });
 });
 

@@ -1,9 +1,9 @@
-// A trained baseline on untouched cases: its checkpoint, its masks at the original size, and their records for the evaluation.
-// Measured like stage 1 and 2; the difference is that nobody tells a baseline whether a class is in the image.
+// A trained baseline on untouched cases: its checkpoint, and the records of its masks for the evaluation. Measured like stage 1 and 2;
+// the difference is that nobody tells a baseline whether a class is in the image. Not here: the masks (masks.ts).
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromTypedArray, nn, noGrad, type Tensor, tidy, toTensorData } from '@maskrank/torch';
+import { nn, toTensorData } from '@maskrank/torch';
 import { DataError } from '@maskrank/torch/errors';
 import { readSafetensors, writeSafetensors } from '@maskrank/torch/io';
 import type { LabelledCase } from '../../datasets/cases.ts';
@@ -12,18 +12,18 @@ import { measure } from '../../evaluation/measure.ts';
 import { tolerance } from '../../evaluation/metrics.ts';
 import type { CaseResult } from '../../evaluation/schema.ts';
 import { gridOf } from '../../evaluation/surface-distance.ts';
-import { probeImage } from '../../formats/raster.ts';
-import { logitsToOriginal } from '../../models/sam/postprocess.ts';
 import type { Config } from '../../run/config.ts';
 import { type ArtefactHeader, headerFromMetadata, headerToMetadata, refuseStale } from '../../run/header.ts';
 import { configHash, type HashedSections } from '../../run/resolve.ts';
 import type { ClassRelation } from '../../training/baselines/loss.ts';
-import { imageArea, normaliseCanvas } from '../../training/canvas.ts';
 import { type EvaluatedRow, keepMask } from '../evaluation-file.ts';
 import { splitsHash } from '../finetune.ts';
+import { BASELINE_FORMAT } from '../model.ts';
+import { byId } from '../units.ts';
 import { VolumeMasks } from '../volumes.ts';
-import { type JobContext, splitIds, type Workspace } from '../workspace.ts';
-import { type BaselineSetting, type CaseMask, type OpenRun, settingOf } from './method.ts';
+import { type JobContext, splitIds } from '../workspace.ts';
+import { masksOf } from './masks.ts';
+import { type BaselineSetting, type OpenRun, settingOf } from './method.ts';
 import type { AnyBaseline } from './registry.ts';
 
 /** Key of a baseline in tables and file names. */
@@ -63,7 +63,7 @@ export async function saveBaseline(
   const learned = [...network.stateDict()].filter(([name]) => learns(name, config));
   await writeSafetensors(path, new Map(learned.map(([name, tensor]) => [name, toTensorData(tensor)])), {
     ...headerToMetadata(header),
-    format: 'maskrank-baseline',
+    format: BASELINE_FORMAT,
     method: method.name,
     relation,
   });
@@ -77,18 +77,19 @@ export type MeasuredBaseline = {
   readonly volumes: CaseResult[];
 };
 
-/** Loads a baseline of the run, masks every case of the evaluated split, measures. `seen`: the run as the method sees it. */
-export async function measureBaseline(
-  context: JobContext,
+/** A trained network, and the run as its method sees it. */
+export type OpenBaseline = { readonly network: nn.Module; readonly setting: BaselineSetting };
+
+/** Loads a baseline of the run, in evaluation mode. `seen`: the run as the method sees it. Throws DataError for a stale checkpoint. */
+export async function openBaseline(
+  { config, run }: JobContext,
   seen: OpenRun,
   method: AnyBaseline,
-): Promise<MeasuredBaseline> {
-  const { config, run, signal, onProgress } = context;
-  const { workspace } = seen;
+): Promise<OpenBaseline> {
   const path = baselinePath(run.paths.checkpoints, method);
   const { tensors, metadata } = await readSafetensors(path);
   const rerun = `maskrank baseline ${method.name} --run ${run.dir} --restart`;
-  if (metadata.format !== 'maskrank-baseline' || metadata.relation === undefined)
+  if (metadata.format !== BASELINE_FORMAT || metadata.relation === undefined)
     throw new DataError(`${path}: is no checkpoint of a baseline. Make it anew: ${rerun}`);
   refuseStale(path, headerFromMetadata(metadata), {
     schemaVersion: 1,
@@ -102,33 +103,53 @@ export async function measureBaseline(
     const { learns = () => true } = method;
     const prepared = [...network.stateDict().keys()].filter((name) => !learns(name, config));
     nn.loadStateDict(network, tensors, { source: path, allowMissing: prepared });
-    network.to(workspace.device as 'cuda');
+    network.to(seen.workspace.device as 'cuda');
     network.eval();
+    return { network, setting };
+  } catch (error) {
+    network.dispose();
+    throw error;
+  }
+}
+
+/** Masks every case of the evaluated split by a baseline of the run, and measures. `seen`: the run as the method sees it. */
+export async function measureBaseline(
+  context: JobContext,
+  seen: OpenRun,
+  method: AnyBaseline,
+): Promise<MeasuredBaseline> {
+  const { config, run, signal, onProgress } = context;
+  const { dataset } = seen.workspace;
+  const { network, setting } = await openBaseline(context, seen, method);
+  try {
     const { split, threshold } = config.evaluation;
     const key = baselineKey(method);
-    const cases = workspace.dataset.labelled(splitIds(workspace, config, split));
+    const ids = splitIds(seen.workspace, config, split);
+    const cases = dataset.labelled(ids);
+    const items = byId(cases);
     const results: CaseResult[] = [];
     const slices = new VolumeMasks(cases);
-    const masks =
-      method.masks?.(network, cases, setting) ?? masksOfPictures(method, network, cases, setting, threshold);
-    const seen = new Set<string>();
-    for await (const { item, classId, mask, prompt } of masks) {
+    const prompts = await method.prompting?.measured(network, cases, setting);
+    const measured = new Set<string>();
+    for await (const found of masksOf(method, network, dataset.unlabelled(ids), setting, prompts)) {
       signal.throwIfAborted();
-      const truth = await workspace.dataset.loadMask(item, classId);
+      const { caseId, classId, mask, prompt } = found;
+      const item = items.get(caseId) as LabelledCase;
+      const truth = await dataset.loadMask(item, classId);
       results.push({
-        case: item.id,
+        case: caseId,
         group: item.group,
         class: classId,
         stage: key,
         prompt,
         ...measure(gridOf(truth), gridOf(mask), measureOptions(config)),
       });
-      slices.add({ caseId: item.id, classId, mask, prompt });
-      await keepMask(run.dir, key, { caseId: item.id, classId }, mask);
-      seen.add(item.id);
-      onProgress(`evaluate ${method.title}`, seen.size, cases.length);
+      slices.add(found);
+      await keepMask(run.dir, key, found, mask);
+      measured.add(caseId);
+      onProgress(`evaluate ${method.title}`, measured.size, cases.length);
     }
-    const volumes = await slices.measure(workspace.dataset, {
+    const volumes = await slices.measure(dataset, {
       stage: key,
       classIds: setting.classIds,
       config,
@@ -137,31 +158,10 @@ export async function measureBaseline(
       onProgress: (done, total) => onProgress(`evaluate ${method.title} by volume`, done, total),
       warn: context.warn,
     });
-    const { sha256 } = await fileHash(path);
+    const { sha256 } = await fileHash(baselinePath(run.paths.checkpoints, method));
     return { row: { key, title: method.title, checkpoint: sha256, threshold }, results, volumes };
   } finally {
     network.dispose();
-  }
-}
-
-/** Masks of every class of every case, each picture by itself. */
-async function* masksOfPictures(
-  method: AnyBaseline,
-  network: nn.Module,
-  cases: readonly LabelledCase[],
-  setting: BaselineSetting,
-  threshold: number,
-): AsyncGenerator<CaseMask> {
-  const { workspace, classIds } = setting;
-  const level = Math.log(threshold / (1 - threshold));
-  for (const item of cases) {
-    const scores = await scoresOf(workspace, item, (images) => method.predict(network, images, setting));
-    const { width, height } = await probeImage(item.imagePath);
-    for (const [c, classId] of classIds.entries()) {
-      const own = scores.subarray(c * width * height, (c + 1) * width * height);
-      const mask = { width, height, data: Uint8Array.from(own, (score) => Number(score > level)) };
-      yield { item, classId, mask, prompt: { source: 'none', oracle: false } };
-    }
   }
 }
 
@@ -173,20 +173,3 @@ const measureOptions = ({ evaluation: { tolerancesPx, empties } }: Config) => ({
   tolerances: tolerancesPx.map((value) => tolerance(value, 'px')),
   empties,
 });
-
-/** Scores of every class at the image's own size, C x height x width. */
-async function scoresOf(
-  { cache, canvas: { normalisation }, device }: Workspace,
-  item: LabelledCase,
-  predict: (images: Tensor) => Tensor,
-): Promise<Float32Array> {
-  const canvas = await cache.loadImage(item);
-  const planes = normaliseCanvas(canvas.pixels, imageArea(canvas), normalisation);
-  const { width, height } = canvas.pixels;
-  return tidy(() =>
-    noGrad(() => {
-      const images = fromTypedArray(planes, [1, 3, height, width], { share: true }).to(device as 'cuda');
-      return logitsToOriginal(predict(images), canvas.geometry).toFloat32Array();
-    }),
-  );
-}

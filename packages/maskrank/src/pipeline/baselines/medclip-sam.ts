@@ -44,8 +44,10 @@ export const medclipSam: BaselineMethod<Sam> = {
   train: async () => ({ steps: 0, bestValidation: null, bestStep: 0 }),
   predict: shared.noScores('medclip-sam'),
   masks: async function* (sam, cases, setting) {
-    const { context, workspace } = setting;
-    const bare = workspace.dataset.unlabelled(cases.map(({ id }) => id));
-    yield* shared.promptedMasks(sam, cases, setting, await saliencyPrompts(bare, context, workspace));
+    const prompts = await saliencyPrompts(cases, setting);
+    yield* shared.promptedMasks(sam, cases, setting, {
+      prompts,
+      embeddings: await shared.embed(sam, cases, setting),
+    });
   },
 };

@@ -1,11 +1,10 @@
 // What a baseline is: a method that learns masks from the labelled cases of a run, to stand beside stage 1 and 2 in one table. It
 // says how it sees the run's configuration, and how its network is made, trained and asked; splits, classes, resuming, checkpoint,
-// measuring and the table are the job's (job.ts, measure.ts). A method is one file and one line in registry.ts.
+// measuring and the table are the job's (job.ts, measure.ts), new images predictor.ts's. A method is one file and one line in registry.ts.
 
 import { fromTypedArray, type nn, noGrad, type Tensor, tidy } from '@maskrank/torch';
-import type { LabelledCase } from '../../datasets/cases.ts';
+import type { LabelledCase, UnlabelledCase } from '../../datasets/cases.ts';
 import type { Dataset } from '../../datasets/schema.ts';
-import type { CaseResult } from '../../evaluation/schema.ts';
 import type { Mask } from '../../imaging/types.ts';
 import type { PromptKind } from '../../run/config/inputs.ts';
 import type { Config } from '../../run/config.ts';
@@ -21,9 +20,11 @@ import type {
 import { normaliseCanvas } from '../../training/canvas.ts';
 import { Random } from '../../util/random.ts';
 import { augmentation } from '../finetune.ts';
+import type { GivenPrompts } from '../predictor.ts';
+import type { CollectedMask } from '../volumes.ts';
 import { type JobContext, loadLabelled, openWorkspace, splitIds, type Workspace } from '../workspace.ts';
 
-export type BaselineMethod<N extends nn.Module = nn.Layer> = {
+export type BaselineMethod<N extends nn.Module = nn.Layer, P = undefined> = {
   /** Letters, digits and hyphens; in file names and as the key `baseline-NAME` in tables. */
   readonly name: string;
   /** In tables. */
@@ -64,23 +65,37 @@ export type BaselineMethod<N extends nn.Module = nn.Layer> = {
   readonly predict: (network: N, images: Tensor, setting: BaselineSetting) => Tensor;
   /**
    * For a method that does without the canvas, looks at several cases at a time (slices of a volume), or is prompted: masks of
-   * cases and classes at the cases' own size, in any order; what it leaves out has no record. Cases are then measured by it
-   * instead of `predict`.
+   * cases and classes at the cases' own size, the classes of a case in order; what it leaves out has no record. Measured cases and
+   * new images then go through it instead of `predict`.
    */
   readonly masks?: (
     network: N,
-    cases: readonly LabelledCase[],
+    cases: readonly UnlabelledCase[],
     setting: BaselineSetting,
+    prompts: P,
   ) => AsyncIterable<CaseMask>;
+  /** Of a method that is prompted from outside: what `masks` is given. */
+  readonly prompting?: Prompting<N, P>;
 };
 
-/** A class's mask of a case, and what it was made from. */
-export type CaseMask = {
-  readonly item: LabelledCase;
-  readonly classId: number;
-  readonly mask: Mask;
-  readonly prompt: CaseResult['prompt'];
+/** Where prompts come from. Of all that makes masks, only `measured` may look at those that are measured against. */
+export type Prompting<N extends nn.Module, P> = {
+  /** Of cases of the run, as configured. */
+  readonly measured: (network: N, cases: readonly LabelledCase[], setting: BaselineSetting) => Promise<P>;
+  /** Of new images, from what a person gave. Throws UsageError or DataError where that is not enough. */
+  readonly given: (
+    network: N,
+    cases: readonly UnlabelledCase[],
+    setting: BaselineSetting,
+    given: GivenPrompts,
+  ) => Promise<P>;
 };
+
+/** A class's mask of a case, what it was made from, and the IoU that the network expects, if it does. */
+export type CaseMask = CollectedMask & { readonly predictedIou?: number };
+
+/** Of a method that is not prompted. */
+export const UNPROMPTED = { source: 'none', oracle: false } as const;
 
 /** A run's folder and configuration, and its data by that configuration. */
 export type OpenRun = { readonly context: JobContext; readonly workspace: Workspace };
@@ -110,6 +125,8 @@ export type BaselineSetting = OpenRun & {
   readonly samples: (split: 'labelled' | 'validation') => Promise<DenseSample[]>;
   /** Images of the unlabelled cases, on the canvas; they have no masks. */
   readonly unlabelled: () => Promise<DenseSample[]>;
+  /** Of new images nothing is looked up in the run, and nothing is kept there. */
+  readonly images: 'run' | 'new';
   /** A stream for initial weights and the like, by name. */
   readonly random: (name: string) => Random;
   readonly signal: AbortSignal;
@@ -140,6 +157,7 @@ export function settingOf(
       }
       return denseSamples(cache, ids, []);
     },
+    images: 'run',
     random: (name) => new Random(`${config.seed}/baseline/${name}`),
     signal,
   };

@@ -2,17 +2,19 @@
 // as they are stored. Not here: cropping, resampling, normalising (training/nnunet/prepare.ts).
 
 import { DataError } from '@maskrank/torch/errors';
-import type { LabelledCase, OpenDataset } from '../../datasets/cases.ts';
+import type { LabelledCase, OpenDataset, UnlabelledCase } from '../../datasets/cases.ts';
 import type { Image, Mask } from '../../imaging/types.ts';
 import type { Dimension, Sizes } from '../../models/nnunet/index.ts';
 import type { Grid } from '../../training/nnunet/grid.ts';
 import type { ClassMasks } from '../../training/nnunet/postprocess.ts';
 import { volumesOf } from '../volumes.ts';
 
-export type Subject = {
+type AnyCase = LabelledCase | UnlabelledCase;
+
+export type Subject<C extends AnyCase = LabelledCase> = {
   readonly id: string;
   /** A picture's one, at place 0; a volume's, those that the dataset lacks stay empty. */
-  readonly slices: readonly { readonly item: LabelledCase; readonly place: number }[];
+  readonly slices: readonly { readonly item: C; readonly place: number }[];
   readonly depth: number;
   /** Between slices, rows, columns: mm, or pixels where nobody knows. */
   readonly spacing: Sizes;
@@ -22,7 +24,7 @@ export type Subject = {
 const ALONE = 999;
 
 /** Throws DataError where volumes are wanted and cases are none. */
-export function subjectsOf(cases: readonly LabelledCase[], dimension: Dimension): Subject[] {
+export function subjectsOf<C extends AnyCase>(cases: readonly C[], dimension: Dimension): Subject<C>[] {
   if (dimension === 2)
     return cases.map((item) => {
       const [, rows, columns] = item.volume?.spacingMm ?? [ALONE, 1, 1];
@@ -31,7 +33,7 @@ export function subjectsOf(cases: readonly LabelledCase[], dimension: Dimension)
   const volumes = volumesOf(cases);
   if (volumes.length === 0)
     throw new DataError(
-      'baseline nnunet: the cases are no slices of volumes, so there is nothing in three dimensions. Use --baselines.nnunet.dimension 2d, or import volumes: maskrank dataset import volumes SOURCE --out DATASET',
+      'baseline nnunet: the images are no slices of volumes, so there is nothing in three dimensions. Give volumes (.nii, .nii.gz; as a dataset: maskrank dataset import volumes SOURCE --out DATASET), or train with --baselines.nnunet.dimension 2d',
     );
   return volumes.map(({ spacingMm = [1, 1, 1], ...volume }) => ({ ...volume, spacing: spacingMm }));
 }
@@ -40,7 +42,7 @@ type Loader = Pick<OpenDataset, 'loadImage' | 'loadMask'>;
 
 /** Planes [channels, D, H, W]. Throws DataError where slices of a volume differ in size. */
 export async function loadGrid(
-  subject: Subject,
+  subject: Subject<AnyCase>,
   { loadImage }: Pick<Loader, 'loadImage'>,
   channels: number,
 ): Promise<Grid<Uint8Array>> {
@@ -73,7 +75,7 @@ export async function loadMasks(
   return { shape, classes: classIds.length, data: values };
 }
 
-function emptyGrid({ depth }: Subject, { shape }: Grid, channels: number): Grid<Uint8Array> {
+function emptyGrid({ depth }: Pick<Subject, 'depth'>, { shape }: Grid, channels: number): Grid<Uint8Array> {
   const [height, width] = shape as readonly [number, number];
   return {
     shape: [depth, height, width],

@@ -3,8 +3,8 @@
 
 import { dirname, join } from 'node:path';
 import { cat, fromTypedArray, Generator, nn, zeros } from '@maskrank/torch';
-import { UsageError } from '@maskrank/torch/errors';
-import type { LabelledCase } from '../../datasets/cases.ts';
+import { DataError, UsageError } from '@maskrank/torch/errors';
+import type { UnlabelledCase } from '../../datasets/cases.ts';
 import type { Normalisation } from '../../imaging/normalise.ts';
 import type { Image } from '../../imaging/types.ts';
 import { createNnunet, type Nnunet } from '../../models/nnunet/index.ts';
@@ -23,7 +23,7 @@ import {
 import { predictScores } from '../../training/nnunet/predict.ts';
 import type { PreparedImage } from '../../training/nnunet/prepare.ts';
 import { trainNnunet } from '../../training/nnunet/train.ts';
-import type { BaselineMethod, BaselineSetting, CaseMask } from './method.ts';
+import { type BaselineMethod, type BaselineSetting, type CaseMask, UNPROMPTED } from './method.ts';
 import {
   asStored,
   loadCases,
@@ -128,12 +128,14 @@ export const nnunet: BaselineMethod<NnunetModel> = {
 /** Masks of every class of every picture, or slice of a volume. */
 async function* masksOfCases(
   model: NnunetModel,
-  cases: readonly LabelledCase[],
+  cases: readonly UnlabelledCase[],
   setting: BaselineSetting,
 ): AsyncGenerator<CaseMask> {
   const { task } = model;
   const { workspace, classIds } = setting;
-  for (const subject of subjectsOf(cases, task.dimension)) {
+  const subjects = subjectsOf(cases, task.dimension);
+  if (setting.images === 'new') requireSpacing(task, cases);
+  for (const subject of subjects) {
     setting.signal.throwIfAborted();
     const grid = await loadGrid(subject, workspace.dataset, task.plan.normalisation.length);
     const masks = found(model, prepareGrid(grid, subject.spacing, task), grid.shape, setting);
@@ -143,10 +145,20 @@ async function* masksOfCases(
       for (const [c, classId] of classIds.entries()) {
         const start = (c * depth + place) * height * width;
         const mask = { width, height, data: data.slice(start, start + height * width) };
-        yield { item, classId, mask, prompt: { source: 'none', oracle: false } };
+        yield { caseId: item.id, classId, mask, prompt: UNPROMPTED };
       }
     }
   }
+}
+
+/** A picture has no spacing; among voxels of so many mm it would be seen at a wrong size, and nobody would know. */
+function requireSpacing({ fingerprint }: NnunetTask, cases: readonly UnlabelledCase[]): void {
+  const [, rows, columns] = fingerprint.spacings[0] as readonly [number, number, number];
+  const bare = cases.find(({ volume }) => volume?.spacingMm === undefined);
+  if (bare === undefined || (rows === 1 && columns === 1)) return;
+  throw new DataError(
+    `baseline nnunet: was planned on voxels of ${rows.toPrecision(3)} x ${columns.toPrecision(3)} mm, and ${bare.imagePath} has no spacing. Give the volume (.nii, .nii.gz) that it is a slice of.`,
+  );
 }
 
 /** The plan beside the checkpoint, for people. */

@@ -1,13 +1,12 @@
 // What baselines on a SAM share: their view of the run's configuration, with a network, prompts and steps of their own, from which all
-// of stage 1 follows (canvas, prompts, batches, loop); and masks of measured cases by prompts. Not here: the methods (sam.ts, self-prompt.ts,
-// medclip-sam.ts).
+// of stage 1 follows (canvas, prompts, batches, loop); and masks by prompts. Not here: the methods (sam.ts, self-prompt.ts, medclip-sam.ts).
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { Generator } from '@maskrank/torch';
 import { UsageError } from '@maskrank/torch/errors';
-import type { LabelledCase } from '../../datasets/cases.ts';
-import type { Mask } from '../../imaging/types.ts';
+import type { EmbeddingCache } from '../../alignment/embeddings.ts';
+import type { LabelledCase, UnlabelledCase } from '../../datasets/cases.ts';
 import { attachLora } from '../../models/lora.ts';
 import { isSamConfigName, type Sam } from '../../models/sam/index.ts';
 import { inspectWeights } from '../../models/weights/families.ts';
@@ -22,10 +21,11 @@ import { type Unit, unitKey } from '../../training/units.ts';
 import { embedCases } from '../embed.ts';
 import { weightsHash } from '../model.ts';
 import { predictUnits } from '../predict-units.ts';
+import { checkGiven, type GivenPrompts, givenPrompt, isGiven } from '../predictor.ts';
 import { ensurePrompts, isOracle, makePrompts } from '../prompts.ts';
 import type { UnitTexts } from '../text.ts';
 import { allUnits, byId, promptedUnits } from '../units.ts';
-import { promptSource, splitIds } from '../workspace.ts';
+import { promptSource, splitIds, type Workspace } from '../workspace.ts';
 import type { BaselineSetting, CaseMask, OpenRun } from './method.ts';
 
 /** What shapes a tuning on prompts from masks or from the store, beside the method's own keys. */
@@ -141,26 +141,71 @@ export const tuningSteps = ({ training }: Config, cases: number): number => stag
 export const storedPrompts = ({ prompts: { use, labelled, test } }: Config): readonly PromptKind[] =>
   [labelled, test].includes('saliency') ? use : [];
 
+/** The prompt of every class of every case, and the embeddings that its mask is decoded from. */
+export type Asked = {
+  readonly prompts: ReadonlyMap<string, Prompt>;
+  readonly embeddings: EmbeddingCache;
+};
+
+/** Embeddings of the cases; those of measured cases are kept in the run. */
+export const embed = (
+  sam: Sam,
+  cases: readonly (LabelledCase | UnlabelledCase)[],
+  { context, workspace, images }: Pick<BaselineSetting, 'context' | 'workspace' | 'images'>,
+): Promise<EmbeddingCache> =>
+  embedCases(cases, images === 'new' ? null : context.config.evaluation.split, sam, workspace, context);
+
 /** Prompts of measured cases as stages get them. The run's store is for prompts of the run's kinds. */
 export async function testPrompts(
   sam: Sam,
   cases: readonly LabelledCase[],
-  { context, workspace, runConfig }: BaselineSetting,
-): Promise<ReadonlyMap<string, Prompt>> {
+  setting: BaselineSetting,
+): Promise<Asked> {
+  const { context, workspace, runConfig } = setting;
   const { config, run, signal } = context;
   const source = promptSource(config, 'test');
-  const ids = cases.map(({ id }) => id);
-  const units = allUnits(workspace, ids);
-  const inputs = { workspace, config, labelled: byId(cases) };
-  if (source === 'self') {
-    const embeddings = await embedCases(cases, config.evaluation.split, sam, workspace, context);
-    return makePrompts(units, source, { ...inputs, self: { sam, embeddings } }, signal);
-  }
+  const embeddings = await embed(sam, cases, setting);
+  const units = unitsOf(workspace, cases);
+  const inputs = { workspace, config, labelled: byId(cases), self: { sam, embeddings } };
   const isOwnKind = config.prompts.use.some((kind) => !runConfig.prompts.use.includes(kind));
-  if (source === 'none' || (source === 'oracle-box' && isOwnKind))
-    return makePrompts(units, source, inputs, signal);
-  return ensurePrompts(run.paths.prompts, units, source, inputs, signal);
+  const isMade = source === 'self' || source === 'none' || (source === 'oracle-box' && isOwnKind);
+  const prompts = isMade
+    ? await makePrompts(units, source, inputs, signal)
+    : await ensurePrompts(run.paths.prompts, units, source, inputs, signal);
+  return { prompts, embeddings };
 }
+
+/** Says that a class is not in an image. */
+const ABSENT: Prompt = { boxes: [], points: [], source: 'file' };
+
+/** Prompts of new images: a person's, else the network's own. */
+export async function givenPrompts(
+  sam: Sam,
+  cases: readonly UnlabelledCase[],
+  setting: BaselineSetting,
+  given: GivenPrompts,
+): Promise<Asked> {
+  const { workspace, config, signal } = setting;
+  checkGiven(given, { kinds: config.prompts.use, classes: workspace.classes });
+  const embeddings = await embed(sam, cases, setting);
+  const units = unitsOf(workspace, cases);
+  const prompts = isGiven(given)
+    ? new Map(
+        units.map(({ caseId, classId }) => [
+          unitKey(caseId, classId),
+          givenPrompt(given, caseId, classId) ?? ABSENT,
+        ]),
+      )
+    : await makePrompts(units, 'self', { workspace, config, self: { sam, embeddings } }, signal);
+  return { prompts, embeddings };
+}
+
+/** Every class of every case. */
+export const unitsOf = (workspace: Workspace, cases: readonly { readonly id: string }[]): Unit[] =>
+  allUnits(
+    workspace,
+    cases.map(({ id }) => id),
+  );
 
 /** Units decoded before their masks are handed on; a multiple of those that are decoded together. */
 const AT_ONCE = 64;
@@ -168,28 +213,27 @@ const AT_ONCE = 64;
 /** Masks of cases by their prompts, as stages are measured. */
 export async function* promptedMasks(
   sam: Sam,
-  cases: readonly LabelledCase[],
+  cases: readonly UnlabelledCase[],
   { context, workspace }: OpenRun,
-  prompts: ReadonlyMap<string, Prompt>,
-  texts?: UnitTexts,
+  { prompts, embeddings, texts }: Asked & { readonly texts?: UnitTexts },
 ): AsyncGenerator<CaseMask> {
   const { config, signal } = context;
   const { layout, device } = workspace;
-  const embeddings = await embedCases(cases, config.evaluation.split, sam, workspace, context);
-  const ids = cases.map(({ id }) => id);
-  const units = promptedUnits(allUnits(workspace, ids), prompts, embeddings, texts);
+  const units = promptedUnits(unitsOf(workspace, cases), prompts, embeddings, texts);
   const policy = { sam, embeddings, layout, device };
   const { threshold } = config.evaluation;
-  const items = byId(cases);
   for (let start = 0; start < units.length; start += AT_ONCE) {
-    const found: { unit: Unit; mask: Mask }[] = [];
+    const found: CaseMask[] = [];
     const some = units.slice(start, start + AT_ONCE);
-    predictUnits(some, { policy, embeddings, threshold, signal }, (unit, mask) => found.push({ unit, mask }));
-    for (const { unit, mask } of found) {
-      const { source } = prompts.get(unitKey(unit.caseId, unit.classId)) as Prompt;
-      const item = items.get(unit.caseId) as LabelledCase;
-      yield { item, classId: unit.classId, mask, prompt: { source, oracle: isOracle({ source }) } };
-    }
+    predictUnits(
+      some,
+      { policy, embeddings, threshold, signal },
+      ({ caseId, classId }, mask, predictedIou) => {
+        const { source } = prompts.get(unitKey(caseId, classId)) as Prompt;
+        found.push({ caseId, classId, mask, predictedIou, prompt: { source, oracle: isOracle({ source }) } });
+      },
+    );
+    yield* found;
   }
 }
 

@@ -1,7 +1,9 @@
 // Every baseline that comes with maskrank, by name.
 
+import type { RunFolder } from '../../run/run-folder.ts';
 import { fixmatch } from './fixmatch.ts';
 import { meanTeacher } from './mean-teacher.ts';
+import { hasBaseline } from './measure.ts';
 import { medclipSam } from './medclip-sam.ts';
 import type { BaselineMethod } from './method.ts';
 import { nnunet } from './nnunet.ts';
@@ -13,7 +15,7 @@ import { unet } from './unet.ts';
 
 /** A method with its network's type forgotten. */
 // biome-ignore lint/suspicious/noExplicitAny: a method's own functions agree on the network
-export type AnyBaseline = BaselineMethod<any>;
+export type AnyBaseline = BaselineMethod<any, any>;
 
 export const BASELINES: readonly AnyBaseline[] = [
   unet,
@@ -27,3 +29,7 @@ export const BASELINES: readonly AnyBaseline[] = [
   meanTeacher,
   fixmatch,
 ];
+
+/** Baselines that a run has. */
+export const baselinesOf = ({ paths }: Pick<RunFolder, 'paths'>): readonly AnyBaseline[] =>
+  BASELINES.filter((method) => hasBaseline(paths.checkpoints, method));

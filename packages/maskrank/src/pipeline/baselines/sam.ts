@@ -20,7 +20,7 @@ type Family = {
   readonly scope: (config: Config) => TrainableScope;
 };
 
-function tuned({ name, title, section, scope, ...changes }: Family): BaselineMethod<Sam> {
+function tuned({ name, title, section, scope, ...changes }: Family): BaselineMethod<Sam, shared.Asked> {
   const keys = (config: Config) => config.baselines[section];
   return {
     name,
@@ -50,10 +50,8 @@ function tuned({ name, title, section, scope, ...changes }: Family): BaselineMet
       });
     },
     predict: shared.noScores(name),
-    masks: async function* (sam, cases, setting) {
-      const prompts = await shared.testPrompts(sam, cases, setting);
-      yield* shared.promptedMasks(sam, cases, setting, prompts);
-    },
+    masks: shared.promptedMasks,
+    prompting: { measured: shared.testPrompts, given: shared.givenPrompts },
   };
 }
 

@@ -4,15 +4,15 @@
 
 import { nn } from '@maskrank/torch';
 import { isTrained, selectTrainable } from '../../models/lora.ts';
+import { NO_PROMPT, type Prompt } from '../../prompting/prompt.ts';
 import type { Config } from '../../run/config.ts';
 import type { TrainingCase } from '../../training/batch.ts';
 import { classFeature, SelfPromptSam, updateBoth } from '../../training/self-prompt.ts';
 import { finetune } from '../../training/stage1.ts';
+import { unitKey } from '../../training/units.ts';
 import { type Stage1Data, stage1Data, stage1Options, stage1Validation } from '../finetune.ts';
 import { startingModel } from '../model.ts';
-import { makePrompts } from '../prompts.ts';
 import type { UnitTexts } from '../text.ts';
-import { allUnits } from '../units.ts';
 import { maxBoxes, splitIds, type Workspace } from '../workspace.ts';
 import type { BaselineMethod, BaselineSetting, OpenRun } from './method.ts';
 import * as shared from './promptable.ts';
@@ -93,12 +93,11 @@ export const selfPrompt: BaselineMethod<SelfPromptSam> = {
   masks: async function* (sam, cases, setting) {
     const { context } = setting;
     const workspace = told(setting);
-    const units = allUnits(
-      workspace,
-      cases.map(({ id }) => id),
-    );
-    const none = await makePrompts(units, 'none', { workspace, config: context.config }, context.signal);
-    const prompts = new Map([...none].map(([key, prompt]) => [key, { ...prompt, source: 'self' as const }]));
-    yield* shared.promptedMasks(sam, cases, { context, workspace }, prompts, classTexts(workspace));
+    const own: Prompt = { ...NO_PROMPT, source: 'self' };
+    const units = shared.unitsOf(workspace, cases);
+    const prompts = new Map(units.map(({ caseId, classId }) => [unitKey(caseId, classId), own]));
+    const embeddings = await shared.embed(sam, cases, { ...setting, workspace });
+    const asked = { prompts, embeddings, texts: classTexts(workspace) };
+    yield* shared.promptedMasks(sam, cases, { context, workspace }, asked);
   },
 };

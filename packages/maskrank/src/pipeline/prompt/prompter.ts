@@ -51,7 +51,7 @@ export function makePrompter(
   network: Network,
   config: Config,
   { classes, modality }: { readonly classes: readonly DatasetClass[]; readonly modality: string },
-  cacheDir: string,
+  cacheDir: string | null,
 ): Prompter {
   const embed = (texts: readonly string[]) =>
     embedTexts(network.model, network.tokenizer, texts).map(({ embedding }) => embedding);

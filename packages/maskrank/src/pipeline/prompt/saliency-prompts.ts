@@ -1,5 +1,6 @@
 // Prompts from saliency for whoever needs them without `maskrank prompt`: lines of RUN/prompts.jsonl where they stand, the others made
-// in the same way and kept in memory. Maps are kept in RUN/cache/saliency, as configured. Nothing here looks at a mask.
+// in the same way and kept in memory. Maps are kept in RUN/cache/saliency, as configured. Of new images, which may have the name of a
+// case, no line is taken and no map kept. Nothing here looks at a mask.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,14 +13,20 @@ import type { JobContext, Workspace } from '../workspace.ts';
 import { openNetwork } from './network.ts';
 import { caseMaps, classPrompt, makePrompter, type Prompter } from './prompter.ts';
 
+type Setting = {
+  readonly context: JobContext;
+  readonly workspace: Workspace;
+  readonly images: 'run' | 'new';
+};
+
 /** The prompt of every class of the run in every case, by `unitKey`. */
 export async function saliencyPrompts(
   cases: readonly UnlabelledCase[],
-  context: JobContext,
-  workspace: Workspace,
+  { context, workspace, images }: Setting,
 ): Promise<ReadonlyMap<string, Prompt>> {
   const { run, signal, onProgress } = context;
-  const lines = existsSync(run.paths.prompts) ? readPrompts(run.paths.prompts) : new Map();
+  const hasLines = images === 'run' && existsSync(run.paths.prompts);
+  const lines = hasLines ? readPrompts(run.paths.prompts) : new Map();
   const prompts = new Map<string, Prompt>();
   const missing = cases.filter(({ id }) => {
     const own = workspace.classes.map(({ id: c }) => lines.get(promptKey({ case: id, class: c })));
@@ -28,7 +35,7 @@ export async function saliencyPrompts(
     return !isThere;
   });
   if (missing.length === 0) return prompts;
-  const prompter = await openPrompter(context, workspace);
+  const prompter = await openPrompter({ context, workspace, images });
   try {
     for (const [i, item] of missing.entries()) {
       await safePoint(signal);
@@ -47,9 +54,10 @@ export async function saliencyPrompts(
   }
 }
 
-async function openPrompter({ run, config, warn }: JobContext, workspace: Workspace): Promise<Prompter> {
+async function openPrompter({ context, workspace, images }: Setting): Promise<Prompter> {
+  const { run, config, warn } = context;
   const { dataset } = workspace.dataset;
   const network = await openNetwork({ config, dataset, device: workspace.device, warn });
   const about = { classes: workspace.classes, modality: dataset.modality };
-  return makePrompter(network, config, about, join(run.paths.cache, 'saliency'));
+  return makePrompter(network, config, about, images === 'run' ? join(run.paths.cache, 'saliency') : null);
 }
