@@ -11,6 +11,7 @@ const WAYS = [
   ['trueBox', 'true box'],
   ['jitteredBox', 'loose box'],
   ['oneClick', 'one click'],
+  ['clickGivenBack', 'click, mask given back'],
   ['filledBox', 'filled box'],
   ['ellipse', 'ellipse'],
 ];

@@ -1,5 +1,5 @@
 // How well a promptable network outlines what it is shown: by the true box of each region, by a box a person might draw, and by one
-// click; beside the filled box and the ellipse inscribed in it, which know the box and nothing of the image. On the canvas,
+// click, whose mask is also given back; beside the filled box and the ellipse inscribed in it, which know the box and nothing of the image. On the canvas,
 // crumbs left out (training/promptable/cases.ts). Letters: N prompts, S canvas side.
 
 import { fromTypedArray, noGrad, type Tensor, tidy } from '@maskrank/torch';
@@ -7,7 +7,7 @@ import { boxOfMask, clampBox, jitterBySides } from '../imaging/boxes.ts';
 import type { Normalisation } from '../imaging/normalise.ts';
 import { innermostPoints } from '../imaging/points.ts';
 import type { Box, Mask } from '../imaging/types.ts';
-import { logitsToCanvas, pickBest, type Sam } from '../models/sam/index.ts';
+import { decodeGivenBack, logitsToCanvas, type Sam } from '../models/sam/index.ts';
 import { type CanvasPrompt, collatePrompts } from '../prompting/collate.ts';
 import { promptsTo } from '../training/batch.ts';
 import { imageArea, normaliseCanvas } from '../training/canvas.ts';
@@ -18,11 +18,13 @@ import { Random } from '../util/random.ts';
 const JITTER = 0.1;
 /** More regions of a class are not asked for: nobody would draw so many boxes. */
 const MOST_REGIONS = 6;
+/** How often the mask of a click is given back with it. */
+const ROUNDS = 3;
 /** Prompts decoded together. */
 const AT_ONCE = 16;
 
 /** Ways to an outline. A click is judged by the region that it is in, the largest; all others by the whole class. */
-export const WAYS = ['trueBox', 'jitteredBox', 'oneClick', 'filledBox', 'ellipse'] as const;
+export const WAYS = ['trueBox', 'jitteredBox', 'oneClick', 'clickGivenBack', 'filledBox', 'ellipse'] as const;
 export type Way = (typeof WAYS)[number];
 
 export type UnitQuality = {
@@ -56,16 +58,17 @@ export function judgeCase(
   );
 }
 
-type Outline = (prompts: readonly CanvasPrompt[]) => Mask[];
+/** Masks for prompts; `rounds`: how often each is given back. */
+type Outline = (prompts: readonly CanvasPrompt[], rounds?: number) => Mask[];
 
 function outliner(sam: Sam, embedding: Tensor, device: string): Outline {
   const side = sam.config.imageSize;
-  const few = (prompts: readonly CanvasPrompt[]): Mask[] =>
+  const few = (prompts: readonly CanvasPrompt[], rounds: number): Mask[] =>
     tidy(() => {
       const [{ boxes, points }] = prompts as [CanvasPrompt];
       const layout = { boxes: boxes.length, points: points.length };
       const given = promptsTo(collatePrompts(prompts, layout), device);
-      const { masks } = pickBest(sam.decode(embedding, given, { multimask: true }));
+      const { masks } = decodeGivenBack(sam, embedding, given, rounds);
       const on = logitsToCanvas(masks, side).gt(0).toTypedArray() as Uint8Array; // [N, 1, S, S]
       const pixels = side * side;
       return prompts.map((_, i) => ({
@@ -74,9 +77,9 @@ function outliner(sam: Sam, embedding: Tensor, device: string): Outline {
         data: on.slice(i * pixels, (i + 1) * pixels),
       }));
     });
-  return (prompts) =>
+  return (prompts, rounds = 0) =>
     Array.from({ length: Math.ceil(prompts.length / AT_ONCE) }, (_, i) =>
-      few(prompts.slice(i * AT_ONCE, (i + 1) * AT_ONCE)),
+      few(prompts.slice(i * AT_ONCE, (i + 1) * AT_ONCE), rounds),
     ).flat();
 }
 
@@ -87,11 +90,14 @@ function judgeClass({ regions }: PromptableClass, outline: Outline, random: Rand
   const boxes = masks.map((mask) => boxOfMask(mask) as Box);
   const loose = boxes.map((box) => clampBox(jitterBySides(box, random, JITTER), largest));
   const asked = outline([...boxes, ...loose].map((box) => ({ boxes: [box], points: [] })));
-  const [clicked] = outline([{ boxes: [], points: innermostPoints(largest, 1) }]) as [Mask];
+  const click = [{ boxes: [], points: innermostPoints(largest, 1) }];
+  const [clicked] = outline(click) as [Mask];
+  const [again] = outline(click, ROUNDS) as [Mask];
   return {
     trueBox: dice(union(asked.slice(0, boxes.length)), whole),
     jitteredBox: dice(union(asked.slice(boxes.length)), whole),
     oneClick: dice(clicked, largest),
+    clickGivenBack: dice(again, largest),
     filledBox: dice(union(boxes.map((box) => inBox(box, largest, () => true))), whole),
     ellipse: dice(union(boxes.map((box) => inBox(box, largest, (u, v) => u * u + v * v <= 1))), whole),
   };

@@ -63,12 +63,13 @@ describe('meanQuality', () => {
       caseId: 'a',
       source: 0,
       classId: 1,
-      dice: { trueBox: v, jitteredBox: v / 2, oneClick: 0, filledBox: 1, ellipse: v },
+      dice: { trueBox: v, jitteredBox: v / 2, oneClick: 0, clickGivenBack: v, filledBox: 1, ellipse: v },
     });
     expect(meanQuality([unit(0.5), unit(1)])).toEqual({
       trueBox: 0.75,
       jitteredBox: 0.375,
       oneClick: 0,
+      clickGivenBack: 0.75,
       filledBox: 1,
       ellipse: 0.75,
     });

@@ -48,11 +48,22 @@ uninterrupted training.`,
     );
     const { images, parameters, validation, file } = result;
     tellPretrained(context, result, `${images} images; ${(parameters / 1e6).toFixed(1)} M parameters`, [
-      ['validation Dice', 'masks', 'true box', 'loose box', 'one click', 'filled box', 'ellipse'],
+      [
+        'validation Dice',
+        'masks',
+        'true box',
+        'loose box',
+        'one click',
+        'given back',
+        'filled box',
+        'ellipse',
+      ],
       ...validation.map(({ dataset, units, dice: d }) => [
         dataset,
         `${units}`,
-        ...[d.trueBox, d.jitteredBox, d.oneClick, d.filledBox, d.ellipse].map((x) => x.toFixed(3)),
+        ...[d.trueBox, d.jitteredBox, d.oneClick, d.clickGivenBack, d.filledBox, d.ellipse].map((x) =>
+          x.toFixed(3),
+        ),
       ]),
     ]);
     return { result, next: `maskrank finetune ${args.datasets[0]} --run RUN --weights ${file}` };
