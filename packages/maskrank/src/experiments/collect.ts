@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { parseArtefact } from '../datasets/artefact.ts';
 import { SplitsSchema } from '../datasets/schema.ts';
 import { differenceAcrossRuns } from '../evaluation/across-runs.ts';
+import { withEmpties } from '../evaluation/empties.ts';
 import { metricsOf } from '../evaluation/metrics.ts';
+import type { EmptiesPolicy } from '../evaluation/overlap.ts';
 import { ALL_CLASSES, type Evaluation, EvaluationSchema } from '../evaluation/schema.ts';
 import { holm, mean, standardDeviation } from '../evaluation/statistics.ts';
 import { readJson } from '../run/files.ts';
@@ -72,6 +74,8 @@ export type Results = {
   /** Data sets with the metrics of their table. */
   readonly data: readonly { readonly name: string; readonly metrics: readonly string[] }[];
   readonly seeds: readonly number[];
+  /** Policies for empty masks behind the numbers: one, unless the definition varies it. */
+  readonly empties: readonly EmptiesPolicy[];
   readonly results: readonly Result[];
   readonly costs: readonly Cost[];
   readonly sources: readonly Source[];
@@ -86,6 +90,8 @@ export type CollectOptions = {
   readonly store: Store;
   readonly paper: Paper;
   readonly cost: AnnotationCost;
+  /** Policy for empty masks; default that of each evaluation. */
+  readonly empties?: EmptiesPolicy | undefined;
 };
 
 type Found = { readonly cell: Cell; readonly evaluation: Evaluation };
@@ -100,8 +106,7 @@ export function collect(options: CollectOptions): Results {
     const job = graph.jobs.get(cell.job)!;
     const path = evaluationPath(store, job);
     if (store.record(job) !== undefined && existsSync(path)) {
-      const evaluation =
-        evaluations.get(cell.job) ?? parseArtefact(readJson(path, 'evaluation'), EvaluationSchema, path);
+      const evaluation = evaluations.get(cell.job) ?? readEvaluation(path, options.empties);
       evaluations.set(cell.job, evaluation);
       if (evaluation.summary[cell.row.stageKey] !== undefined) {
         found.push({ cell, evaluation });
@@ -130,11 +135,17 @@ export function collect(options: CollectOptions): Results {
     rows,
     data,
     seeds,
+    empties: unique(found.map(({ evaluation }) => evaluation.empties)),
     results,
     costs: names.flatMap((name) => rows.flatMap((row) => costOf(row, name, options, found))),
     sources: found.map(({ cell }) => sourceOf(cell, graph, store)),
     missing,
   };
+}
+
+function readEvaluation(path: string, empties?: EmptiesPolicy): Evaluation {
+  const evaluation = parseArtefact(readJson(path, 'evaluation'), EvaluationSchema, path);
+  return empties === undefined ? evaluation : withEmpties(evaluation, empties);
 }
 
 /** As the definition says, else as the paper has it: IoU and Dice of one class, mean Dice and surface Dice of several. */

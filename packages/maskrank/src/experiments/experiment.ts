@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { UsageError } from '@maskrank/torch/errors';
 import { writeFileAtomic } from '@maskrank/torch/io';
 import { openDataset } from '../datasets/cases.ts';
+import type { EmptiesPolicy } from '../evaluation/overlap.ts';
 import { writeJson } from '../run/files.ts';
 import { readAnnotationCost } from './annotation-cost.ts';
 import { collect, type Results } from './collect.ts';
@@ -33,8 +34,14 @@ export type ExperimentRequest = {
   readonly person: Overrides;
   /** Verbs that there are: a baseline needs one. */
   readonly verbs: readonly { readonly name: string }[];
+};
+
+/** How the tables of what is done are made. */
+export type ResultsOptions = {
   /** Model of the annotation cost; default the one that comes with maskrank. */
   readonly annotationCost?: string | undefined;
+  /** Policy for empty masks; default that of each evaluation. */
+  readonly empties?: EmptiesPolicy | undefined;
 };
 
 export type Experiment = {
@@ -65,18 +72,26 @@ export async function openExperiment(request: ExperimentRequest): Promise<Experi
   return { definition, rows, data, seeds, graph, store: new Store(resolve(request.out)) };
 }
 
-/** Where an experiment's tables and figures lie. */
-export const resultsFolder = ({ store, definition }: Pick<Experiment, 'store' | 'definition'>): string =>
-  join(store.dir, definition.name);
+/** Where an experiment's tables and figures lie; those under another policy for empty masks beside the others. */
+export const resultsFolder = (
+  { store, definition }: Pick<Experiment, 'store' | 'definition'>,
+  { empties }: ResultsOptions = {},
+): string =>
+  join(store.dir, empties === undefined ? definition.name : `${definition.name}-empties-${empties}`);
 
 /** Writes tables and figures of everything that is done; returns the files. */
 export async function writeResults(
   experiment: Experiment,
-  annotationCost?: string,
+  options: ResultsOptions = {},
 ): Promise<{ readonly results: Results; readonly files: readonly string[]; readonly markdown: string }> {
   const paper = readPaper();
-  const results = collect({ ...experiment, paper, cost: readAnnotationCost(annotationCost) });
-  const folder = resultsFolder(experiment);
+  const results = collect({
+    ...experiment,
+    paper,
+    cost: readAnnotationCost(options.annotationCost),
+    empties: options.empties,
+  });
+  const folder = resultsFolder(experiment, options);
   mkdirSync(join(folder, 'figures'), { recursive: true });
   const markdown = markdownTable(results, paper);
   const figures = drawFigures(results);

@@ -1,6 +1,7 @@
 // The numbers of an experiment as tables in the paper's layout: Markdown, LaTeX, CSV. Per cent for shares, pixels and millimetres for
 // distances. Pure. Not here: the numbers (collect.ts).
 
+import { EMPTIES_MEANING } from '../evaluation/empties.ts';
 import { percent, points } from '../evaluation/report/format.ts';
 import type { Result, Results } from './collect.ts';
 import type { Paper } from './paper.ts';
@@ -95,12 +96,13 @@ function gridOf(all: Results, text: { readonly plusMinus: string; readonly sign:
 
 /** What a reader must know of the numbers, in sentences. */
 export function notesOf(all: Results, paper: Paper): string[] {
-  const { definition, seeds, data, results, missing } = all;
+  const { definition, seeds, data, empties, results, missing } = all;
   const hasPaper = results.some((result) => result.paper !== undefined);
   const compared = results.some(({ difference }) => difference !== undefined);
   const theirs = data.filter(({ name }) => paper.data[name] !== undefined);
   return [
     `Per cent, mean over test images${seeds.length > 1 ? `, then mean ± standard deviation over seeds ${seeds.join(', ')}` : `, seed ${seeds[0]}`}; of several classes, an image's value is the mean over its classes.`,
+    ...empties.map((policy) => `Empty masks, ${policy}: ${EMPTIES_MEANING[policy]}`),
     ...(compared
       ? [
           `*: differs from ${definition.reference} on the same images (paired permutation test over patients, means over seeds, p < 0.05 after Holm's correction over the rows).`,
@@ -155,7 +157,7 @@ function differencesMarkdown({ results, definition, rows }: Results): string[] {
     ...(compared.some(({ difference }) => difference!.unpaired > 0)
       ? [
           '',
-          '- Left out: cases and classes where only one of the two rows has a number. A row that rightly finds nothing has none, so false alarms of the other row are not in these differences, but in the means above.',
+          '- Left out: cases and classes where only one of the two rows has a number. A row that rightly finds nothing has none, so false alarms of the other row are not in these differences, but in the means above. With `--empties one` it has 1.',
         ]
       : []),
   ];

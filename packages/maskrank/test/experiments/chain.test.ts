@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { registry } from '../../src/cli/registry.ts';
+import { withEmpties } from '../../src/evaluation/empties.ts';
+import type { Evaluation } from '../../src/evaluation/schema.ts';
 import type { Results } from '../../src/experiments/collect.ts';
 import { type Experiment, openExperiment, writeResults } from '../../src/experiments/experiment.ts';
 import { runJobs } from '../../src/experiments/schedule.ts';
@@ -176,6 +178,21 @@ describe('an experiment', () => {
     expect(text('figures/noise-breast.svg')).toMatch(/^<svg xmlns=.*Ours/s);
     const { width, height } = await sharp(join(folder, 'figures', 'noise-breast.png')).metadata();
     expect(width! / height!).toBeCloseTo(640 / (400 + 18), 1);
+  });
+
+  it('values empty masks anew in a table of its own, from what is done', async () => {
+    const { graph, store } = experiment;
+    const cell = graph.cells.find(({ row, seed }) => row.id === 'unet' && seed === 0)!;
+    const path = join(store.run(graph.jobs.get(cell.job)!), 'evaluation.json');
+    const evaluation = JSON.parse(readFileSync(path, 'utf8')) as Evaluation;
+    const { results: again } = await writeResults(experiment, { empties: 'one' });
+    const own = again.results.find(({ row, metric }) => row === 'unet' && metric === 'dice')!;
+    expect(own.perSeed[0]!.value).toBe(
+      withEmpties(evaluation, 'one').summary['baseline-unet']!.all!.perImage.dice!.mean,
+    );
+    const note = (folder: string) => readFileSync(join(out, folder, 'table.md'), 'utf8');
+    expect(note('small-empties-one')).toContain('- Empty masks, one: ');
+    expect(note('small')).toContain('- Empty masks, exclude: ');
   });
 
   it('repeats nothing', async () => {

@@ -140,6 +140,7 @@ describe("the paper's layout", () => {
     rows,
     data: [{ name: 'chest', metrics: ['iou', 'dice'] }],
     seeds: [0, 1, 2],
+    empties: ['exclude'],
     results: [
       {
         ...result('unet@0.2', 0.7),
@@ -177,6 +178,7 @@ describe("the paper's layout", () => {
     expect(markdownTable({ ...all, results: [whole] }, paper)).not.toContain('- Left out: ');
     expect(latexTable(all, paper)).toContain('U-Net & -- & 70.0 $\\pm$ 1.2$^{*}$ & 58.66 (M) & -- & -- \\\\');
     expect(latexTable(all, paper)).toContain('chest 20 \\% Dice');
+    expect(table.filter((line) => line.startsWith('- Empty masks, exclude: Where'))).toHaveLength(1);
     const [first] = parse(csvTable(all), { columns: true }) as Record<string, string>[];
     const value = (name: string) => first![name];
     expect([value('row'), value('mean'), value('paper_confidence'), value('p_holm')]).toEqual([

@@ -52,6 +52,10 @@ it.each([
   [['table1', 'x', '--out', 'o', '--seed', '3'], /--seeds 0,1,2/],
   [['table1', 'x', '--out', 'o', '--arms', 'stage3'], /has no arm "stage3"/],
   [['table1', 'x', '--out', 'o', '--shard', '3/2'], /is no part/],
+  [
+    ['table1', 'x', '--out', 'o', '--empties', 'two'],
+    /--empties: 'two'.* exclude, one, zero, zero-if-missed/,
+  ],
 ])('%j is refused', async (argv, words) => {
   const { code, stderr } = await experiment(...argv);
   expect(stderr).toMatch(words);

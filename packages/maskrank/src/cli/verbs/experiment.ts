@@ -1,6 +1,7 @@
 // `maskrank experiment`: the paper's tables and figures on data sets of one's own.
 
 import { DataError, UsageError } from '@maskrank/torch/errors';
+import { EMPTIES_POLICIES } from '../../evaluation/overlap.ts';
 import { parseShard } from '../../pipeline/prompt/shard.ts';
 import { wholeNumber, words } from '../option-values.ts';
 import { duration } from '../progress.ts';
@@ -29,6 +30,10 @@ varies them. Without a name it lists the definitions.`,
       'one of four machines, one folder',
     ],
     ['maskrank experiment table2 breast=data/busi --out study --collect', 'tables of what is there'],
+    [
+      'maskrank experiment table2 breast=data/busi --out study --collect --empties one',
+      'the same numbers, with a rightly empty mask counted as 1',
+    ],
   ],
   args: {
     definition: { name: 'NAME', describe: 'of a definition, or a JSON file', optional: true },
@@ -57,6 +62,11 @@ varies them. Without a name it lists the definitions.`,
     plan: { describe: 'say what there is to do and what it costs, and do nothing' },
     calibrate: { describe: 'with --plan: a few steps of each kind first, to know what they cost' },
     collect: { describe: 'do nothing but write tables and figures of what is done' },
+    empties: {
+      choices: EMPTIES_POLICIES,
+      describe:
+        'what empty masks count in the tables, without repeating a job; default as they were measured',
+    },
     annotationCost: {
       value: 'FILE',
       describe: "seconds of a person's work; default the one that comes with maskrank",
@@ -132,7 +142,7 @@ varies them. Without a name it lists the definitions.`,
     } else {
       const { failed, blocked, seconds } = await runExperiment(opened, { ...runs, shard: options.shard });
       if (failed.length > 0) {
-        await writeResults(opened, options.annotationCost);
+        await writeResults(opened, options);
         const list = failed.map(
           ({ job, message }) => `\n  ${job.title}: ${message}\n    all of it: ${opened.store.error(job)}`,
         );
@@ -150,12 +160,13 @@ varies them. Without a name it lists the definitions.`,
         `every job of ${options.shard === undefined ? 'the experiment' : 'this part'} is done, ${duration(seconds)}`,
       );
     }
-    const { results, files, markdown } = await writeResults(opened, options.annotationCost);
+    const { results, files, markdown } = await writeResults(opened, options);
+    const folder = resultsFolder(opened, options);
     if (results.missing.length > 0 && options.shard === undefined)
       warn(`${results.missing.length} of ${cells.length} numbers are missing`);
-    out(`\n${markdown}\nwrote ${resultsFolder(opened)}`);
+    out(`\n${markdown}\nwrote ${folder}`);
     return {
-      result: { folder: resultsFolder(opened), files, missing: results.missing, results: results.results },
+      result: { folder, files, missing: results.missing, results: results.results },
       ...(results.missing.length > 0 && options.shard !== undefined
         ? { next: `${command.replace(/ --shard [^ ]+/, '')} --collect` }
         : {}),

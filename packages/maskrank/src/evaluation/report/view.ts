@@ -1,6 +1,7 @@
 // From evaluation.json to what the page shows: order, words, and the verdict on each control. Computes no metric and no
 // interval: every number comes from the evaluation as it is.
 
+import { EMPTIES_MEANING } from '../empties.ts';
 import { metricsOf as evaluationMetrics } from '../metrics.ts';
 import { ALL_CLASSES, type Comparison, type Evaluation } from '../schema.ts';
 import { mean } from '../statistics.ts';
@@ -108,15 +109,6 @@ function classesOf(evaluation: Evaluation): ClassView[] {
   return single.length > 1 ? [{ key: ALL_CLASSES, label: 'All classes' }, ...single] : single;
 }
 
-const EMPTIES: Readonly<Record<Evaluation['empties'], string>> = {
-  exclude:
-    'Where truth and prediction are both empty a case has no value: it is excluded and counted. A missed object and a false alarm count as 0.',
-  one: 'Where truth and prediction are both empty a case counts as perfect (1), which raises means by the share of empty images.',
-  zero: 'Where truth and prediction are both empty a case counts as 0.',
-  'zero-if-missed':
-    'Only cases whose truth holds the object count; the others are excluded and counted. A missed object counts as 0.',
-};
-
 function metricsOf(evaluation: Evaluation): MetricView[] {
   const summaries = Object.values(evaluation.summary).flatMap((byClass) => Object.values(byClass));
   const keys = new Set(
@@ -154,7 +146,7 @@ function averagingsOf(
     {
       key: 'image',
       label: 'Per image',
-      meaning: `A value an image, then mean ± standard deviation over images; every image weighs the same. ${EMPTIES[evaluation.empties]}`,
+      meaning: `A value an image, then mean ± standard deviation over images; every image weighs the same. ${EMPTIES_MEANING[evaluation.empties]}`,
       rows: rows(perImage),
     },
     {
