@@ -6,7 +6,10 @@ import { alignSteps } from '../alignment/schedule.ts';
 import { openDataset } from '../datasets/cases.ts';
 import type { Dataset, Splits } from '../datasets/schema.ts';
 import { makeSplits } from '../datasets/splits.ts';
+import { baselineSections } from '../pipeline/baselines/measure.ts';
 import { BASELINES } from '../pipeline/baselines/registry.ts';
+import { isWithin } from '../run/config-part.ts';
+import { leaves } from '../run/leaves.ts';
 import { valueAt } from '../run/resolve.ts';
 import { runPaths } from '../run/run-folder.ts';
 import { chainOf, type Graph, type Job } from './graph.ts';
@@ -28,13 +31,24 @@ type Rate = { readonly fixed: number; readonly perUnit: number };
 
 /** Jobs with one name have the same rate: of this data set, or else of any. */
 export const rateNames = (job: Job): readonly string[] => {
-  const { config, kind, method = '' } = job;
-  const network = kind === 'baseline' ? method : `${config.model.name} ${config.data.imageSize ?? ''}`;
+  const { config, kind } = job;
+  const network =
+    kind === 'baseline' ? baselineSize(job) : `${config.model.name} ${config.data.imageSize ?? ''}`;
   const batch =
     { stage1: config.training.batchSize, stage2: config.alignment.batchSize }[kind as 'stage1' | 'stage2'] ??
     '';
   return [`${kind} ${network} ${batch} ${job.data.hash}`, `${kind} ${network} ${batch}`];
 };
+
+/** A baseline with the image and batch sizes of the sections that it reads; without a size of its own its canvas is the model's. */
+function baselineSize({ config, method = '' }: Job): string {
+  const found = BASELINES.find(({ name }) => name === method);
+  const sections = found === undefined ? [] : baselineSections(found);
+  const sizes = leaves
+    .filter(({ path }) => /\.(imageSize|batchSize)$/.test(path) && isWithin(path, sections))
+    .map(({ path }) => valueAt(config, path) ?? '');
+  return [method, config.model.name, ...sizes].join(' ');
+}
 
 /** Prepares estimates for the jobs of a graph, with what `others` (a calibration) measured as well. */
 export async function makeEstimator(

@@ -6,10 +6,10 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { registry } from '../../src/cli/registry.ts';
 import { trialsOf } from '../../src/experiments/calibrate.ts';
-import { makeEstimator } from '../../src/experiments/estimate.ts';
+import { makeEstimator, rateNames } from '../../src/experiments/estimate.ts';
 import { openExperiment } from '../../src/experiments/experiment.ts';
 import { runCli } from '../cli/harness.ts';
-import { fakeStep, schedule } from './fake.ts';
+import { fakeStep, graphOf, schedule } from './fake.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maskrank-experiment-verb-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -104,6 +104,22 @@ describe('the cost of jobs', () => {
     for (const job of stage1) expect(estimate(job)).toMatchObject({ units: 10, seconds: 5 });
     const unet = [...graph.jobs.values()].find(({ kind }) => kind === 'baseline')!;
     expect(estimate(unet).seconds).toBeNull();
+  });
+
+  it.each([
+    ['data.imageSize', 64],
+    ['baselines.unet.imageSize', 64],
+    ['baselines.unet.batchSize', 3],
+    ['model.name', 'vit-tiny'],
+  ])('is not that of a baseline with another %s', async (path, value) => {
+    const [plain, other] = await Promise.all(
+      [{}, { [path]: value }].map(async (set) => {
+        const arms = [{ name: 'unet', title: 'U-Net', method: 'unet', labelled: 0.1, set }];
+        const graph = await graphOf(dir, arms);
+        return [...graph.jobs.values()].find(({ kind }) => kind === 'baseline')!;
+      }),
+    );
+    for (const name of rateNames(plain!)) expect(rateNames(other!)).not.toContain(name);
   });
 
   it('comes from a short trial where nothing is finished', async () => {
