@@ -133,7 +133,7 @@ function batchOptions(
   { normalisation }: CanvasOptions,
   texts: ClassTexts | undefined,
 ): PromptableBatchOptions {
-  const { masksPerImage, movement: m, looks, inclusions, jitter, shares } = samPretraining;
+  const { masksPerImage, movement: m, looks, jitter, shares } = samPretraining;
   const movement: AugmentOptions = {
     ...DEFAULT_AUGMENTATION,
     flipHorizontal: m.flipHorizontal,
@@ -151,7 +151,6 @@ function batchOptions(
     masksPerImage,
     movement,
     looks,
-    inclusions,
     jitter,
     shares: allowed,
     ...(texts && { texts }),

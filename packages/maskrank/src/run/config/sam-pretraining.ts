@@ -104,11 +104,6 @@ export const samPretraining = z
       .describe(
         'part of the images that get another look: contrast turned over or bent, noise, blur, lost resolution',
       ),
-    inclusions: fraction()
-      .default(0)
-      .describe(
-        'part of the masks that get spots of another grey inside, like vessels and echoes; 0.5 made real lesions and livers worse',
-      ),
     validateEverySteps: countFrom1().default(250).describe('steps between looks at validation cases'),
     validationCases: count()
       .default(24)

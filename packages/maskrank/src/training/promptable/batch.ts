@@ -8,7 +8,7 @@ import { boxesOfComponents, clampBox, jitterBySides } from '../../imaging/boxes.
 import { byArea, componentMask, labelComponents } from '../../imaging/components.ts';
 import type { Normalisation } from '../../imaging/normalise.ts';
 import { corePoints } from '../../imaging/points.ts';
-import type { Box, Image, Mask, Point } from '../../imaging/types.ts';
+import type { Box, Mask, Point } from '../../imaging/types.ts';
 import type { CanvasPrompt, PromptLayout } from '../../prompting/collate.ts';
 import { loosenBox } from '../../prompting/from-mask.ts';
 import type { Random } from '../../util/random.ts';
@@ -16,7 +16,6 @@ import type { Batch } from '../batch.ts';
 import { imageArea, normaliseCanvas } from '../canvas.ts';
 import { changeLook } from './appearance.ts';
 import { maskOf, type PromptableCase, type PromptableClass } from './cases.ts';
-import { addInclusions } from './inclusions.ts';
 
 /** A text that names a class, as features; one of several wordings. */
 export type ClassTexts = {
@@ -32,8 +31,6 @@ export type PromptableBatchOptions = {
   readonly movement: AugmentOptions;
   /** Share of the images that get another look. */
   readonly looks: number;
-  /** Share of the masks that get spots inside. */
-  readonly inclusions: number;
   /** Largest deviation of a box's sides, as a share of its width and height. */
   readonly jitter: number;
   /** Shares of the batches that are asked by each kind of prompt; they need not add up to 1. */
@@ -151,12 +148,7 @@ export function makePromptableBatch(
       stream,
       options.movement,
     );
-    const spots = stream.fork('inclusions'); // without them, all other choices are the same
-    const uneven = moved.masks
-      .slice(0, k)
-      .filter(() => spots.chance(options.inclusions))
-      .reduce<Image>((image, mask) => addInclusions(image, mask, spots), moved.image);
-    const seen = stream.chance(options.looks) ? changeLook(uneven, stream) : uneven;
+    const seen = stream.chance(options.looks) ? changeLook(moved.image, stream) : moved.image;
     const inside = area === null ? null : (moved.masks[k] as Mask);
     const data = images.subarray(b * 3 * pixels, (b + 1) * 3 * pixels);
     normaliseCanvas(seen, inside, options.normalisation, data);

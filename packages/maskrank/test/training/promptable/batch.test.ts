@@ -14,7 +14,6 @@ import {
   type PromptableKind,
 } from '../../../src/training/promptable/batch.ts';
 import { maskOf, type PromptableCase, promptableClass } from '../../../src/training/promptable/cases.ts';
-import { addInclusions } from '../../../src/training/promptable/inclusions.ts';
 import { Random } from '../../../src/util/random.ts';
 
 const SIDE = 64;
@@ -47,7 +46,6 @@ const options = (change: Partial<PromptableBatchOptions> = {}): PromptableBatchO
   masksPerImage: 3,
   movement: DEFAULT_AUGMENTATION,
   looks: 1,
-  inclusions: 0.5,
   jitter: 0.1,
   shares: { box: 1, point: 1, both: 1, text: 0 },
   ...change,
@@ -155,22 +153,5 @@ describe('changeLook', () => {
     expect(seen.filter(({ data }) => data.some((v, i) => v !== grey.data[i])).length).toBeGreaterThan(30);
     expect(changeLook(grey, new Random(7))).toEqual(seen[7]);
     expect(changeLook(flat, new Random(1)).data.every((v) => v >= 0 && v <= 255)).toBe(true);
-  });
-});
-
-describe('addInclusions', () => {
-  it('changes pixels of the mask alone, by the same choices to the same bytes', () => {
-    const mask = rectangles([20, 20, 44, 50]);
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1e6 }), (seed) => {
-        const spotted = addInclusions(grey, mask, new Random(seed));
-        const changed = [...spotted.data.keys()].filter((i) => spotted.data[i] !== grey.data[i]);
-        expect(changed.length).toBeGreaterThan(0);
-        expect(changed.every((i) => mask.data[i] === 1)).toBe(true);
-        expect(addInclusions(grey, mask, new Random(seed))).toEqual(spotted);
-      }),
-      { numRuns: 30 },
-    );
-    expect(addInclusions(grey, rectangles(), new Random(1))).toBe(grey);
   });
 });
