@@ -33,19 +33,23 @@ const CostSchema = z.strictObject({
 
 export type AnnotationCost = z.output<typeof CostSchema>;
 
+const Count = z.number().min(0);
+
 /** What people do for a method. */
-export type Labour = {
+export const LabourSchema = z.strictObject({
   /** Masks drawn for training. */
-  readonly masks: number;
+  masks: Count,
   /** Masks drawn because weights are chosen by the validation cases. */
-  readonly validationMasks: number;
+  validationMasks: Count,
   /** Boxes drawn on images without masks. */
-  readonly boxes: number;
+  boxes: Count,
   /** Judgements of four candidates, all rounds together. */
-  readonly judgements: number;
+  judgements: Count,
   /** What a judgement is. */
-  readonly judging: 'ranking' | 'rating' | 'best';
-};
+  judging: z.enum(['ranking', 'rating', 'best']),
+});
+
+export type Labour = Readonly<z.output<typeof LabourSchema>>;
 
 /** Reads a cost model; by default the one that comes with maskrank. */
 export function readAnnotationCost(path = join(definitionsFolder(), 'annotation-cost.json')): AnnotationCost {

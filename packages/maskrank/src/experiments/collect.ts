@@ -1,25 +1,19 @@
 // From the evaluations of finished jobs to the numbers of a table: mean and deviation over seeds, paired differences from the
 // reference row, minutes of an annotator, the paper's number where the setting is the same. Each number keeps the runs that it is from.
-// Not here: how it is written (tables.ts, figures.ts).
+// Not here: what is there (gather.ts), how it is written
+// (tables.ts, figures.ts).
 
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { parseArtefact } from '../datasets/artefact.ts';
-import { SplitsSchema } from '../datasets/schema.ts';
 import { differenceAcrossRuns } from '../evaluation/across-runs.ts';
 import { withEmpties } from '../evaluation/empties.ts';
 import { metricsOf } from '../evaluation/metrics.ts';
 import type { EmptiesPolicy } from '../evaluation/overlap.ts';
-import { ALL_CLASSES, type Evaluation, EvaluationSchema } from '../evaluation/schema.ts';
+import { ALL_CLASSES, type Evaluation } from '../evaluation/schema.ts';
 import { holm, mean, standardDeviation } from '../evaluation/statistics.ts';
-import { readJson } from '../run/files.ts';
-import { valueAt } from '../run/resolve.ts';
 import { type AnnotationCost, annotatorMinutes, type Labour } from './annotation-cost.ts';
 import type { Definition } from './definition.ts';
-import { type Cell, chainOf, type Graph, type Job } from './graph.ts';
+import type { Found, Gathered, Place } from './gather.ts';
 import { type Paper, type PaperNumber, paperNumber } from './paper.ts';
 import { type Row, shareOf } from './rows.ts';
-import { evaluationPath, type Store } from './store.ts';
 
 /** A row's number on a data set. */
 export type Result = {
@@ -80,45 +74,21 @@ export type Results = {
   readonly costs: readonly Cost[];
   readonly sources: readonly Source[];
   /** Numbers that are not there yet, or never will be: the evaluation has no such row. */
-  readonly missing: readonly { readonly row: string; readonly data: string; readonly seed: number }[];
+  readonly missing: readonly Place[];
 };
 
 export type CollectOptions = {
-  readonly definition: Definition;
-  readonly rows: readonly Row[];
-  readonly graph: Graph;
-  readonly store: Store;
   readonly paper: Paper;
   readonly cost: AnnotationCost;
   /** Policy for empty masks; default that of each evaluation. */
   readonly empties?: EmptiesPolicy | undefined;
 };
 
-type Found = { readonly cell: Cell; readonly evaluation: Evaluation };
-
-/** Everything that is there; call `Store.check` before to be sure of it. */
-export function collect(options: CollectOptions): Results {
-  const { definition, rows, graph, store, paper } = options;
-  const evaluations = new Map<string, Evaluation>();
-  const found: Found[] = [];
-  const missing: { row: string; data: string; seed: number }[] = [];
-  for (const cell of graph.cells) {
-    const job = graph.jobs.get(cell.job)!;
-    const path = evaluationPath(store, job);
-    if (store.record(job) !== undefined && existsSync(path)) {
-      const evaluation = evaluations.get(cell.job) ?? readEvaluation(path, options.empties);
-      evaluations.set(cell.job, evaluation);
-      if (evaluation.summary[cell.row.stageKey] !== undefined) {
-        found.push({ cell, evaluation });
-        continue;
-      }
-    }
-    missing.push({ row: cell.row.id, data: cell.data.name, seed: cell.seed });
-  }
-  const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
-  const seeds = unique(graph.cells.map(({ seed }) => seed));
-  const names = unique(graph.cells.map(({ data }) => data.name));
-  const data = names.map((name) => ({ name, metrics: metricsFor(name, definition, found) }));
+/** The table of everything that is there. */
+export function collect(gathered: Gathered, { paper, cost, empties }: CollectOptions): Results {
+  const { definition, rows, store } = gathered;
+  const found = empties === undefined ? gathered.found : valuedUnder(gathered.found, empties);
+  const data = gathered.data.map((name) => ({ name, metrics: metricsFor(name, definition, found) }));
   const results = data.flatMap(({ name, metrics }) =>
     metrics.flatMap((metric) => {
       const own = rows.flatMap((row) => {
@@ -134,23 +104,35 @@ export function collect(options: CollectOptions): Results {
     definition,
     rows,
     data,
-    seeds,
-    empties: unique(found.map(({ evaluation }) => evaluation.empties)),
+    seeds: gathered.seeds,
+    empties: [...new Set(found.map(({ evaluation }) => evaluation.empties))],
     results,
-    costs: names.flatMap((name) => rows.flatMap((row) => costOf(row, name, options, found))),
-    sources: found.map(({ cell }) => sourceOf(cell, graph, store)),
-    missing,
+    costs: gathered.data.flatMap((name) => rows.flatMap((row) => costOf(row, name, cost, found))),
+    sources: found.map(({ row, data: name, seed, job, commands }) => ({
+      row: row.id,
+      data: name,
+      seed,
+      run: store.run(job),
+      stage: row.stageKey,
+      commands,
+    })),
+    missing: gathered.missing,
   };
 }
 
-function readEvaluation(path: string, empties?: EmptiesPolicy): Evaluation {
-  const evaluation = parseArtefact(readJson(path, 'evaluation'), EvaluationSchema, path);
-  return empties === undefined ? evaluation : withEmpties(evaluation, empties);
+/** Evaluations that several rows share are valued once. */
+function valuedUnder(found: readonly Found[], empties: EmptiesPolicy): Found[] {
+  const valued = new Map<Evaluation, Evaluation>();
+  return found.map(({ evaluation, ...rest }) => {
+    const again = valued.get(evaluation) ?? withEmpties(evaluation, empties);
+    valued.set(evaluation, again);
+    return { ...rest, evaluation: again };
+  });
 }
 
 /** As the definition says, else as the paper has it: IoU and Dice of one class, mean Dice and surface Dice of several. */
 function metricsFor(name: string, { metrics }: Definition, found: readonly Found[]): readonly string[] {
-  const evaluation = found.find(({ cell }) => cell.data.name === name)?.evaluation;
+  const evaluation = found.find(({ data }) => data === name)?.evaluation;
   const { tolerances = [], dataset } = evaluation ?? {};
   const surface = `surfaceDice@${tolerances[Math.min(1, tolerances.length - 1)]?.key ?? '2px'}`;
   const byPaper = (dataset?.classes.length ?? 1) > 1 ? ['dice', surface] : ['iou', 'dice'];
@@ -158,12 +140,12 @@ function metricsFor(name: string, { metrics }: Definition, found: readonly Found
 }
 
 const of = (found: readonly Found[], row: string, data: string): Found[] =>
-  found.filter(({ cell }) => cell.row.id === row && cell.data.name === data);
+  found.filter((item) => item.row.id === row && item.data === data);
 
 function resultOf(row: Row, data: string, metric: string, found: readonly Found[]): Result | undefined {
-  const perSeed = of(found, row.id, data).flatMap(({ cell, evaluation }) => {
+  const perSeed = of(found, row.id, data).flatMap(({ seed, evaluation }) => {
     const value = evaluation.summary[row.stageKey]?.[ALL_CLASSES]?.perImage[metric]?.mean;
-    return typeof value === 'number' ? [{ seed: cell.seed, value }] : [];
+    return typeof value === 'number' ? [{ seed, value }] : [];
   });
   if (perSeed.length === 0) return undefined;
   const values = perSeed.map(({ value }) => value);
@@ -214,8 +196,8 @@ function differenceOf(
   found: readonly Found[],
 ): Omit<Difference, 'pHolm'> | undefined {
   const stageOf = (id: string) => rows.find((candidate) => candidate.id === id)!.stageKey;
-  const pairs = of(found, row, data).flatMap(({ cell, evaluation }) => {
-    const other = of(found, reference, data).find((candidate) => candidate.cell.seed === cell.seed);
+  const pairs = of(found, row, data).flatMap(({ seed, evaluation }) => {
+    const other = of(found, reference, data).find((candidate) => candidate.seed === seed);
     if (other === undefined) return [];
     // Two rows of two evaluations, as if they were of one.
     const named = (from: Evaluation, id: string) =>
@@ -240,31 +222,9 @@ function differenceOf(
   return { reference, mean: difference, ci95, p, n, unpaired };
 }
 
-function sourceOf({ row, data, seed, job }: Cell, graph: Graph, store: Store): Source {
-  const chain = uniqueJobs(chainOf(graph, job));
-  const commands = chain.flatMap((link) => store.record(link)?.steps.map(({ command }) => command) ?? []);
-  return {
-    row: row.id,
-    data: data.name,
-    seed,
-    run: store.run(graph.jobs.get(job)!),
-    stage: row.stageKey,
-    commands,
-  };
-}
-
-const uniqueJobs = (jobs: readonly Job[]): Job[] => [...new Map(jobs.map((job) => [job.key, job])).values()];
-
 /** Mean over seeds; none where nothing was measured. */
-function costOf(
-  row: Row,
-  data: string,
-  { graph, store, cost }: CollectOptions,
-  found: readonly Found[],
-): Cost[] {
-  const labours = of(found, row.id, data).flatMap(({ cell, evaluation }) =>
-    labourOf(cell, evaluation, graph, store),
-  );
+function costOf(row: Row, data: string, cost: AnnotationCost, found: readonly Found[]): Cost[] {
+  const labours = of(found, row.id, data).flatMap(({ labour }) => labour ?? []);
   if (labours.length === 0) return [];
   const average = (pick: (labour: Labour) => number) => mean(labours.map(pick));
   const labour: Labour = {
@@ -275,54 +235,4 @@ function costOf(
     judging: labours[0]!.judging,
   };
   return [{ row: row.id, data, minutes: annotatorMinutes(labour, cost), labour }];
-}
-
-/** What people would have done for a row: counted in its division and its ratings. */
-function labourOf({ job, row }: Cell, evaluation: Evaluation, graph: Graph, store: Store): Labour[] {
-  const chain = chainOf(graph, job);
-  const { config } = graph.jobs.get(job)!;
-  const division = chain.findLast(({ kind, division: d }) => kind === 'split' && d?.unlabelled !== undefined);
-  if (division === undefined) return [];
-  const path = store.splits(division);
-  if (!existsSync(path)) return [];
-  const splits = parseArtefact(readJson(path, 'division'), SplitsSchema, path);
-  const names = evaluation.dataset.classes.map(({ name }) => name);
-  const masksOf = (split: string, most: number | null): number => {
-    const { cases = 0, classes = {} } = splits.achieved?.[split] ?? {};
-    const all = names.reduce((sum, name) => sum + (classes[name] ?? 0), 0);
-    return most === null || most >= cases ? all : (all * most) / cases;
-  };
-  const ranked = chain.findLast(({ kind }) => kind === 'stage2');
-  const judged = ranked === undefined ? [] : judgementsIn(join(store.run(ranked), 'ratings.jsonl'));
-  return [
-    {
-      masks: row.method.baseline?.needsMasks === false ? 0 : masksOf('labelled', config.data.maxLabelled),
-      validationMasks: usesValidation(row, graph.jobs.get(job)!) ? masksOf('validation', null) : 0,
-      boxes: ranked?.config.prompts.unlabelled === 'oracle-box' ? new Set(judged).size : 0,
-      judgements: judged.length,
-      judging: config.scoring.kind,
-    },
-  ];
-}
-
-/** Whether a method chooses its weights by the validation cases. */
-function usesValidation({ method }: Row, { config }: Job): boolean {
-  const isStage1 = method.baseline === undefined || method.baseline.sections.includes('training');
-  if (isStage1) return config.training.earlyStopping.patienceEpochs > 0;
-  return method.baseline.sections.some((section) => {
-    const every = valueAt(config, `${section}.validateEverySteps`);
-    return typeof every === 'number' && every > 0;
-  });
-}
-
-/** Case and class of each judgement, all rounds. */
-function judgementsIn(path: string): string[] {
-  if (!existsSync(path)) return [];
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line) => {
-      const { case: id, class: classId } = JSON.parse(line) as { case: string; class: number };
-      return `${id} ${classId}`;
-    });
 }

@@ -12,6 +12,7 @@ import { readAnnotationCost } from './annotation-cost.ts';
 import { collect, type Results } from './collect.ts';
 import { type Definition, readDefinition } from './definition.ts';
 import { drawFigures, toPng } from './figures.ts';
+import type { Gathered } from './gather.ts';
 import { buildGraph, type ExperimentData, type Graph } from './graph.ts';
 import { allMethods } from './methods.ts';
 import { readPaper } from './paper.ts';
@@ -67,7 +68,10 @@ export async function openExperiment(request: ExperimentRequest): Promise<Experi
       throw new UsageError(`two data sets are called "${name}"; name them: chest=FOLDER breast=FOLDER.`);
     data.push({ name, dir, hash, dataset });
   }
-  if (data.length === 0) throw new UsageError('there is no data set; name one: chest=FOLDER, or several.');
+  if (data.length === 0)
+    throw new UsageError(
+      'there is no data set; name one: chest=FOLDER, or several. Tables of a packed store need none: add --collect.',
+    );
   const graph = await buildGraph({ definition, rows, data, seeds, person: request.person });
   return { definition, rows, data, seeds, graph, store: new Store(resolve(request.out)) };
 }
@@ -81,17 +85,13 @@ export const resultsFolder = (
 
 /** Writes tables and figures of everything that is done; returns the files. */
 export async function writeResults(
-  experiment: Experiment,
+  gathered: Gathered,
   options: ResultsOptions = {},
 ): Promise<{ readonly results: Results; readonly files: readonly string[]; readonly markdown: string }> {
   const paper = readPaper();
-  const results = collect({
-    ...experiment,
-    paper,
-    cost: readAnnotationCost(options.annotationCost),
-    empties: options.empties,
-  });
-  const folder = resultsFolder(experiment, options);
+  const cost = readAnnotationCost(options.annotationCost);
+  const results = collect(gathered, { paper, cost, empties: options.empties });
+  const folder = resultsFolder(gathered, options);
   mkdirSync(join(folder, 'figures'), { recursive: true });
   const markdown = markdownTable(results, paper);
   const figures = drawFigures(results);

@@ -4,7 +4,7 @@
 
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { copyFile, link, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { removeAbandonedTemporaries } from '@maskrank/torch/io';
 import * as z from 'zod';
 import { hashFile, readJson, writeJson } from '../run/files.ts';
@@ -35,6 +35,9 @@ const RecordSchema = z.strictObject({
 /** What stands in result.json. */
 export type JobRecord = z.output<typeof RecordSchema>;
 
+/** A job as the store knows it. */
+export type StoredJob = Pick<Job, 'key' | 'folder' | 'kind'>;
+
 export type JobState =
   | { readonly state: 'done'; readonly record: JobRecord }
   | { readonly state: 'absent' }
@@ -48,6 +51,17 @@ const ARTEFACTS: Readonly<Record<JobKind, readonly RegExp[]>> = {
   stage2: [/^run\/checkpoints\/[^/]+(?<!\.state)\.(safetensors|json)$/, /^run\/ratings\.jsonl$/],
   evaluation: [/^run\/evaluation\.json$/],
   baseline: [/^run\/evaluation\.json$/, /^run\/checkpoints\/[^/]+(?<!\.state)\.safetensors$/],
+};
+
+/** Kinds that no other job goes on from: beside their result, what is gone is missed by nobody. */
+const ENDS: ReadonlySet<JobKind> = new Set(['evaluation', 'baseline']);
+
+/** What a carried store has of a job beside its record: numbers, what they are counted from, and what people judged. */
+const CARRIED: Readonly<Partial<Record<JobKind, string>>> = {
+  split: 'splits.json',
+  stage2: 'run/ratings.jsonl',
+  evaluation: 'run/evaluation.json',
+  baseline: 'run/evaluation.json',
 };
 
 /** What a run that goes on from another does not take over. */
@@ -92,7 +106,7 @@ export class Store {
   }
 
   /** Whether the job is done, and its files are what it left. */
-  async check(job: Job): Promise<JobState> {
+  async check(job: StoredJob): Promise<JobState> {
     const path = this.#result(job);
     if (!existsSync(path)) return { state: 'absent' };
     let record: JobRecord;
@@ -108,6 +122,7 @@ export class Store {
     for (const { path: name, sha256, bytes } of record.files) {
       const file = join(this.folder(job), name);
       const size = statSync(file, { throwIfNoEntry: false })?.size;
+      if (size === undefined && ENDS.has(job.kind) && !ARTEFACTS[job.kind][0]!.test(name)) continue;
       if (size === undefined) return { state: 'corrupt', why: `${name} is gone` };
       if (size !== bytes) return { state: 'corrupt', why: `${name} has ${size} bytes, had ${bytes}` };
       if ((await hashFile(file)) !== sha256)
@@ -192,6 +207,20 @@ export class Store {
     await writeJson(this.#result(job), record);
     rmSync(this.error(job), { force: true });
     return record;
+  }
+
+  /** Copies what is light of a finished job into another store, unless it has the job. */
+  async carry(job: StoredJob, target: Store): Promise<void> {
+    const record = this.record(job);
+    if (record === undefined || target.record(job) !== undefined) return;
+    for (const name of ['config.json', CARRIED[job.kind]]) {
+      if (name === undefined || !existsSync(join(this.folder(job), name))) continue;
+      const copy = join(target.folder(job), name);
+      await mkdir(dirname(copy), { recursive: true });
+      await copyFile(join(this.folder(job), name), copy);
+    }
+    // Last: without it the job is not done.
+    await writeJson(target.#result(job), record);
   }
 
   /** Appends to a job's log. */

@@ -1,6 +1,14 @@
 // An experiment by its real commands, in this process, on small phantoms: shared jobs, tables, figures, resumption, a corrupt result.
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -10,7 +18,9 @@ import { withEmpties } from '../../src/evaluation/empties.ts';
 import type { Evaluation } from '../../src/evaluation/schema.ts';
 import type { Results } from '../../src/experiments/collect.ts';
 import { type Experiment, openExperiment, writeResults } from '../../src/experiments/experiment.ts';
+import { gather } from '../../src/experiments/gather.ts';
 import { runJobs } from '../../src/experiments/schedule.ts';
+import { Store } from '../../src/experiments/store.ts';
 import { runCli } from '../cli/harness.ts';
 import { inProcess } from './in-process.ts';
 
@@ -97,7 +107,7 @@ beforeAll(async () => {
   experiment = await open();
   const { failed } = await run(experiment);
   expect(failed.map(({ message }) => message)).toEqual([]);
-  ({ results } = await writeResults(experiment));
+  ({ results } = await writeResults(await gather(experiment)));
 }, 600_000);
 
 describe('an experiment', () => {
@@ -185,7 +195,7 @@ describe('an experiment', () => {
     const cell = graph.cells.find(({ row, seed }) => row.id === 'unet' && seed === 0)!;
     const path = join(store.run(graph.jobs.get(cell.job)!), 'evaluation.json');
     const evaluation = JSON.parse(readFileSync(path, 'utf8')) as Evaluation;
-    const { results: again } = await writeResults(experiment, { empties: 'one' });
+    const { results: again } = await writeResults(await gather(experiment), { empties: 'one' });
     const own = again.results.find(({ row, metric }) => row === 'unet' && metric === 'dice')!;
     expect(own.perSeed[0]!.value).toBe(
       withEmpties(evaluation, 'one').summary['baseline-unet']!.all!.perImage.dice!.mean,
@@ -199,6 +209,76 @@ describe('an experiment', () => {
     const { found, done } = await run(await open());
     expect(commands).toEqual([]);
     expect([done.size, found.size]).toEqual([0, 8]);
+  });
+
+  describe('packed', () => {
+    const carried = join(dir, 'carried');
+    const away = join(dir, 'away');
+    const tables = (folder: string) =>
+      ['table.md', 'table.tex', 'table.csv'].map((name) => readFileSync(join(folder, 'small', name), 'utf8'));
+    const cli = (...argv: string[]) => runCli(['experiment', ...argv]);
+    /** As on a machine that has the folder alone. */
+    const withoutData = async (work: () => Promise<unknown>) => {
+      renameSync(data, away);
+      try {
+        await work();
+      } finally {
+        renameSync(away, data);
+      }
+    };
+
+    it('gives the same tables where no data set is, and nothing heavy is carried', async () => {
+      const before = tables(out);
+      const packed = await cli(file, `breast=${data}`, '--out', out, '--pack', carried);
+      expect(packed.code, packed.stderr).toBe(0);
+      expect(packed.stdout).toContain(`next: maskrank experiment small --out ${carried} --collect`);
+      const files = readdirSync(carried, { recursive: true, encoding: 'utf8' });
+      expect(files.filter((name) => /\.safetensors$|\.png$|prompts\.jsonl$/.test(name))).toEqual([]);
+      await withoutData(async () => {
+        const { code, stderr } = await cli('small', '--out', carried, '--collect');
+        expect(code, stderr).toBe(0);
+        expect(tables(carried)).toEqual(before);
+        const some = await cli('small', '--out', carried, '--collect', '--seeds', '1', '--arms', 'unet');
+        expect(some.stdout).toMatch(/\| U-Net \| [\d.]+ \| [\d.]+ \|\n\n- Per cent.* seed 1;/);
+      });
+    });
+
+    it('goes on where the data set is: nothing is done again, a baseline without its weights neither', async () => {
+      const { done, found } = await run({ ...(await open()), store: new Store(carried) });
+      expect(commands).toEqual([]);
+      expect([done.size, found.size]).toEqual([0, 8]);
+    });
+
+    it('makes again the weights that a further number stands on, to the same number', async () => {
+      const store = new Store(carried);
+      const { graph } = await open();
+      const cell = graph.cells.find(({ row }) => row.id === 'ours/noisy:stage2')!;
+      const evaluation = graph.jobs.get(cell.job)!;
+      const path = join(store.run(evaluation), 'evaluation.json');
+      const before = JSON.parse(readFileSync(path, 'utf8'));
+      rmSync(store.folder(evaluation), { recursive: true });
+      await run({ ...(await open()), store });
+      expect(commands).toEqual(['finetune', 'align', 'evaluate']);
+      expect(JSON.parse(readFileSync(path, 'utf8')).cases).toEqual(before.cases);
+    });
+
+    it('says what cannot be done', async () => {
+      await withoutData(async () => {
+        const goOn = await cli(file, `breast=${data}`, '--out', carried);
+        expect(goOn.stderr).toMatch(/is no dataset/);
+        const changed = await cli('small', '--out', carried, '--collect', '--training.steps', '9');
+        expect(changed.stderr).toMatch(/training\.steps changes nothing of it/);
+        const other = await cli('beta', '--out', carried, '--collect');
+        expect(other.stderr).toMatch(/pack\.json does not exist; name the data sets/);
+      });
+      const itself = await cli(file, `breast=${data}`, '--out', out, '--pack', out);
+      expect(itself.stderr).toMatch(/is the store itself/);
+      const [folder] = readdirSync(join(carried, 'jobs')).filter((name) => name.startsWith('evaluation'));
+      const path = join(carried, 'jobs', folder!, 'run', 'evaluation.json');
+      writeFileSync(path, readFileSync(path, 'utf8').replace(/"mean": 0\./, '"mean": 1.'));
+      const damaged = await cli('small', '--out', carried, '--collect');
+      expect(damaged.stderr).toMatch(/not what the job wrote.*Carry the folder again/);
+    });
   });
 
   it('does a corrupt result again, and it alone', async () => {

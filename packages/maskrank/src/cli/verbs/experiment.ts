@@ -2,6 +2,7 @@
 
 import { DataError, UsageError } from '@maskrank/torch/errors';
 import { EMPTIES_POLICIES } from '../../evaluation/overlap.ts';
+import type { Gathered } from '../../experiments/gather.ts';
 import { parseShard } from '../../pipeline/prompt/shard.ts';
 import { wholeNumber, words } from '../option-values.ts';
 import { duration } from '../progress.ts';
@@ -34,6 +35,10 @@ varies them. Without a name it lists the definitions.`,
       'maskrank experiment table2 breast=data/busi --out study --collect --empties one',
       'the same numbers, with a rightly empty mask counted as 1',
     ],
+    [
+      'maskrank experiment table2 breast=data/busi --out study --pack carried',
+      'finished numbers without weights; its tables elsewhere: --out carried --collect',
+    ],
   ],
   args: {
     definition: { name: 'NAME', describe: 'of a definition, or a JSON file', optional: true },
@@ -62,6 +67,11 @@ varies them. Without a name it lists the definitions.`,
     plan: { describe: 'say what there is to do and what it costs, and do nothing' },
     calibrate: { describe: 'with --plan: a few steps of each kind first, to know what they cost' },
     collect: { describe: 'do nothing but write tables and figures of what is done' },
+    pack: {
+      value: 'DIR',
+      describe:
+        'do nothing but copy what tables need into a folder to carry: evaluations, divisions, judgements, commands, hashes; no weights',
+    },
     empties: {
       choices: EMPTIES_POLICIES,
       describe:
@@ -105,6 +115,9 @@ varies them. Without a name it lists the definitions.`,
       };
     }
     const { openExperiment, resultsFolder, writeResults } = await import('../../experiments/experiment.ts');
+    const { gather } = await import('../../experiments/gather.ts');
+    const { openPack, pack } = await import('../../experiments/pack.ts');
+    const { commandText } = await import('../../experiments/schedule.ts');
     const { givenByPerson } = await import('../../experiments/settings.ts');
     const { registry } = await import('../registry.ts');
     const { runExperiment, planExperiment } = await import('../experiment-progress.ts');
@@ -113,36 +126,51 @@ varies them. Without a name it lists the definitions.`,
     if (options.out === undefined)
       throw new UsageError('maskrank experiment: missing --out DIR (folder of jobs, tables and figures).');
     const person = givenByPerson(config, origins);
-    const opened = await openExperiment({
-      definition: args.definition,
-      data: args.data ?? [],
-      out: options.out,
-      seeds: options.seeds,
-      arms: options.arms,
-      person,
-      verbs: registry,
-    });
-    const { cells, jobs, leftOut } = opened.graph;
+    const { seeds, arms } = options;
+    const asked = { definition: args.definition, out: options.out, seeds, arms, verbs: registry };
+    const finish = async (gathered: Gathered) => {
+      const { results, files, markdown } = await writeResults(gathered, options);
+      const folder = resultsFolder(gathered, options);
+      const { missing } = results;
+      if (missing.length > 0 && options.shard === undefined)
+        warn(`${missing.length} of ${missing.length + gathered.found.length} numbers are missing`);
+      out(`\n${markdown}\nwrote ${folder}`);
+      return {
+        result: { folder, files, missing, results: results.results },
+        ...(missing.length > 0 && options.shard !== undefined
+          ? { next: `${command.replace(/ --shard [^ ]+/, '')} --collect` }
+          : {}),
+      };
+    };
+    if (options.collect && (args.data ?? []).length === 0) {
+      const [stranger] = Object.keys(person);
+      if (stranger !== undefined)
+        throw new UsageError(
+          `without data sets, tables are of what was packed, and ${stranger} changes nothing of it; leave the configuration out, or name the data sets.`,
+        );
+      return finish(await openPack(asked));
+    }
+    const opened = await openExperiment({ ...asked, data: args.data ?? [], person });
+    const { jobs, leftOut } = opened.graph;
     for (const { method, data, why } of leftOut) warn(`${data}: ${method} is left out: ${why}`);
     const runs = { context, parallel: options.jobs ?? 1, device: config.device, threads: config.threads };
     if (options.plan) {
       const plan = await planExperiment(opened, { ...runs, calibrate: options.calibrate, person });
       return { result: plan, next: command.replace(/ --(plan|calibrate)\b/g, '') };
     }
-    if (options.collect) {
-      for (const key of new Set(cells.map(({ job }) => job))) {
-        signal.throwIfAborted();
-        const job = jobs.get(key)!;
-        const state = await opened.store.check(job);
-        if (state.state === 'corrupt')
-          throw new DataError(
-            `${opened.store.folder(job)}: ${state.why}. Give the command without --collect: the job is done again.`,
-          );
-      }
-    } else {
+    if (options.pack !== undefined) {
+      const gathered = await gather(opened, signal);
+      const packed = await pack(gathered, opened.graph, options.pack);
+      out(`${gathered.found.length} numbers of ${packed.jobs} jobs are in ${options.pack}`);
+      return {
+        result: { folder: options.pack, jobs: packed.jobs, numbers: gathered.found.length },
+        next: commandText(['experiment', opened.definition.name, '--out', options.pack, '--collect']),
+      };
+    }
+    if (!options.collect) {
       const { failed, blocked, seconds } = await runExperiment(opened, { ...runs, shard: options.shard });
       if (failed.length > 0) {
-        await writeResults(opened, options);
+        await writeResults(await gather(opened, signal), options);
         const list = failed.map(
           ({ job, message }) => `\n  ${job.title}: ${message}\n    all of it: ${opened.store.error(job)}`,
         );
@@ -160,16 +188,6 @@ varies them. Without a name it lists the definitions.`,
         `every job of ${options.shard === undefined ? 'the experiment' : 'this part'} is done, ${duration(seconds)}`,
       );
     }
-    const { results, files, markdown } = await writeResults(opened, options);
-    const folder = resultsFolder(opened, options);
-    if (results.missing.length > 0 && options.shard === undefined)
-      warn(`${results.missing.length} of ${cells.length} numbers are missing`);
-    out(`\n${markdown}\nwrote ${folder}`);
-    return {
-      result: { folder, files, missing: results.missing, results: results.results },
-      ...(results.missing.length > 0 && options.shard !== undefined
-        ? { next: `${command.replace(/ --shard [^ ]+/, '')} --collect` }
-        : {}),
-    };
+    return finish(await gather(opened, signal));
   },
 });
