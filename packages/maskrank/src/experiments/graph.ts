@@ -285,7 +285,11 @@ class Builder {
       kind: 'prompts',
       title: `prompts, ${base.data.name}`,
       splits: await this.#split(whole, this.#prompted),
-      values: { ...valuesOf(config, PROMPTING, [...without, ...indifferent]), 'prompts.use': use },
+      values: {
+        ...valuesOf(config, PROMPTING, [...without, ...indifferent]),
+        'prompts.use': use,
+        ...wordsOf(base.data),
+      },
       own: { ...Object.fromEntries(own), 'prompts.use': use },
     });
   }
@@ -314,6 +318,14 @@ class Builder {
     this.jobs.set(key, { ...draft, key, folder, needs, given, controls, covers });
     return key;
   }
+}
+
+/** Words of the classes that prompts are made from, which a dataset's hash leaves out; nothing where no class has any. */
+function wordsOf({ dataset }: ExperimentData): Record<string, unknown> {
+  const words = (dataset?.classes ?? [])
+    .filter(({ prompts, question }) => prompts !== undefined || question !== undefined)
+    .map(({ id, prompts = [], question = null }) => ({ id, prompts, question }));
+  return words.length === 0 ? {} : { 'dataset.words': words };
 }
 
 type Base = Pick<Job, 'data' | 'seed' | 'config'>;

@@ -44,6 +44,31 @@ it('every baseline that the registry has may be an arm', () => {
   expect(methods.map(({ name }) => name)).toEqual(['stage1', 'stage2', ...BASELINES.map(({ name }) => name)]);
 });
 
+it("makes prompts anew where a class's words change, which are no part of a dataset's hash", async () => {
+  const definition = readDefinition('table1');
+  const keysWith = async (prompts?: string[]) => {
+    const classes = [{ id: 1, name: 'lesion', ...(prompts && { prompts }) }];
+    const dataset = { schemaVersion: 1 as const, name: 'breast', modality: 'ultrasound', classes, cases: [] };
+    const data = [{ name: 'breast', dir: '/data/breast', hash: 'h', dataset }];
+    const { jobs } = await buildGraph({
+      definition,
+      rows: rowsOf(definition, methods),
+      data,
+      seeds: [0],
+      person: {},
+    });
+    return (kind: string) => [...jobs.values()].filter((job) => job.kind === kind).map(({ key }) => key);
+  };
+  const [bare, named, again] = [
+    await keysWith(),
+    await keysWith(['breast lesion']),
+    await keysWith(['breast lesion']),
+  ];
+  expect(named('prompts')).not.toEqual(bare('prompts'));
+  expect(named('prompts')).toEqual(again('prompts'));
+  expect(named('split')).toEqual(bare('split'));
+});
+
 describe.each(NAMES)('%s', (name) => {
   const definition = readDefinition(name);
   const rows = rowsOf(definition, methods);
