@@ -7,15 +7,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { values } from '../lib/arguments.mjs';
 
-const WAYS = [
-  ['trueBox', 'true box'],
-  ['jitteredBox', 'loose box'],
-  ['oneClick', 'one click'],
-  ['clickGivenBack', 'click, mask given back'],
-  ['filledBox', 'filled box'],
-  ['ellipse', 'ellipse'],
-];
-
 export const proof = {
   about: 'a promptable network on datasets it never saw: boxes and a click beside what the box alone tells',
   minutes: 10,
@@ -28,6 +19,9 @@ export const proof = {
     const [most] = values(args, '--cases');
     const [out] = values(args, '--out');
     const { zeroShot } = await import(join(root, 'packages/maskrank/dist/pipeline/zero-shot.js'));
+    const { WAY_NAMES, WAYS } = await import(
+      join(root, 'packages/maskrank/dist/pipeline/promptable-quality.js')
+    );
     const { resolveWeights } = await import(join(root, 'packages/maskrank/dist/models/weights/index.js'));
     const result = await zeroShot({
       weights: await resolveWeights(weights),
@@ -36,11 +30,11 @@ export const proof = {
       ...(most && { mostCases: Number(most) }),
     });
     log(
-      `| dataset | class | images | of the image % | ${WAYS.map(([, name]) => name).join(' | ')} | over ellipse |`,
+      `| dataset | class | images | of the image % | ${WAYS.map((way) => WAY_NAMES[way]).join(' | ')} | over ellipse |`,
     );
     log(`|---|---|---|---|${WAYS.map(() => '---|').join('')}---|`);
     for (const { dataset, class: name, cases, size, dice } of result.rows) {
-      const cells = [...WAYS.map(([way]) => dice[way]), dice.trueBox - dice.ellipse];
+      const cells = [...WAYS.map((way) => dice[way]), dice.trueBox - dice.ellipse];
       const sizes = `${cases} | ${(100 * size).toFixed(1)}`;
       log(`| ${dataset} | ${name} | ${sizes} | ${cells.map((x) => (100 * x).toFixed(1)).join(' | ')} |`);
     }

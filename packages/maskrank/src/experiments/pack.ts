@@ -11,6 +11,7 @@ import { readArtefact } from '../datasets/artefact.ts';
 import { writeJson } from '../run/files.ts';
 import { LabourSchema } from './annotation-cost.ts';
 import { DefinitionSchema, readDefinition } from './definition.ts';
+import type { ExperimentRequest } from './experiment.ts';
 import { evaluationReader, type Found, type Gathered } from './gather.ts';
 import { chainOf, type Graph } from './graph.ts';
 import { allMethods } from './methods.ts';
@@ -64,18 +65,8 @@ export async function pack(
   return { jobs: jobs.size };
 }
 
-export type PackRequest = {
-  /** Name of the packed experiment, or its definition's file. */
-  readonly definition: string;
-  /** Folder of the packed store. */
-  readonly out: string;
-  /** Default: all that are packed. */
-  readonly seeds?: readonly number[] | undefined;
-  /** Arms; default all. */
-  readonly arms?: readonly string[] | undefined;
-  /** Verbs that there are: a baseline needs one. */
-  readonly verbs: readonly { readonly name: string }[];
-};
+/** As for an experiment, of what is packed in the folder `out`; seeds default to those. */
+export type PackRequest = Omit<ExperimentRequest, 'data' | 'person'>;
 
 /** What was packed. Throws DataError for what is damaged, UsageError where nothing is. */
 export async function openPack(request: PackRequest): Promise<Gathered> {

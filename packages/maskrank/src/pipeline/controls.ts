@@ -16,6 +16,7 @@ import { logitsToCanvas } from '../models/sam/index.ts';
 import { readJson } from '../run/files.ts';
 import type { LoopOptions } from '../training/loop.ts';
 import { finetune, lossOptionsOf } from '../training/stage1.ts';
+import { logit } from '../util/logit.ts';
 import { judgedRounds, roundProposals, STAGE2_SECTIONS } from './align.ts';
 import { diceOf, STAGE1_SECTIONS, stage1Data, stage1Options, stage1Scope } from './finetune.ts';
 import { recipeOf, saveModel } from './model.ts';
@@ -89,7 +90,7 @@ async function bestThreshold(context: JobContext, inputs: Stage2Inputs, loop: Co
       logitsToCanvas(fromTypedArray(low, [1, 1, side, side]), imageSize).toFloat32Array(),
     );
     for (const [k, t] of THRESHOLDS.entries()) {
-      const level = Math.log(t / (1 - t));
+      const level = logit(t);
       sums[k] =
         (sums[k] as number) +
         diceOf(

@@ -13,9 +13,8 @@ import { gridOf } from '../evaluation/surface-distance.ts';
 import type { Mask } from '../imaging/types.ts';
 import type { Prompt, PromptSource } from '../prompting/prompt.ts';
 import { type Unit, unitKey } from '../training/units.ts';
-import { measureBaseline } from './baselines/measure.ts';
+import { baselinesOf, measureBaseline } from './baselines/measure.ts';
 import { viewOf } from './baselines/method.ts';
-import { baselinesOf } from './baselines/registry.ts';
 import { CONTROLS, type ControlName, controlPath, controlThreshold } from './controls.ts';
 import { embedCases } from './embed.ts';
 import {

@@ -8,8 +8,8 @@ import { networkInput } from '../alignment/embeddings.ts';
 import { boxesOfComponents } from '../imaging/boxes.ts';
 import type { Geometry } from '../imaging/geometry.ts';
 import { corePoints } from '../imaging/points.ts';
-import type { Image, Mask } from '../imaging/types.ts';
-import { logitsToOriginal, pickBest, type Sam } from '../models/sam/index.ts';
+import type { Image } from '../imaging/types.ts';
+import type { Sam } from '../models/sam/index.ts';
 import {
   collatePrompts,
   type PromptLayout,
@@ -24,6 +24,7 @@ import type { PromptKind } from '../run/config/inputs.ts';
 import { promptsTo } from '../training/batch.ts';
 import { Random } from '../util/random.ts';
 import { checkTextModel, type InputRecipe, loadModel, otherPrompts, promptKindsOf } from './model.ts';
+import { type BestMask, bestMasks } from './predict-units.ts';
 import { checkGiven, type FoundMask, type GivenPrompts, givenPrompt, type Predictor } from './predictor.ts';
 import { type TextUse, textRow } from './text.ts';
 
@@ -55,8 +56,6 @@ type PromptedModel = {
   readonly features: TextFeatures | null;
 };
 
-type Decoded = { readonly mask: Mask; readonly iou: number };
-
 /** The mask of one prompt at the image's size. */
 function decode(
   { sam, layout }: PromptedModel,
@@ -64,16 +63,12 @@ function decode(
   { prompt, text }: { readonly prompt: Prompt; readonly text: TextFeatureRow | undefined },
   geometry: Geometry,
   { threshold, device }: PromptedOptions,
-): Decoded {
+): BestMask {
   return tidy(() =>
     noGrad(() => {
       const tensors = promptsTo(collatePrompts([promptToCanvas(prompt, geometry, text)], layout), device);
-      const { masks, iou } = pickBest(sam.decode(embedding, tensors, { multimask: true }));
-      const { width, height } = geometry.original;
-      const data = logitsToOriginal(masks, geometry)
-        .gt(Math.log(threshold / (1 - threshold)))
-        .toTypedArray() as Uint8Array;
-      return { mask: { width, height, data }, iou: iou.item() };
+      const decoded = sam.decode(embedding, tensors, { multimask: true });
+      return bestMasks(decoded, [geometry], threshold)[0] as BestMask;
     }),
   );
 }
@@ -186,7 +181,7 @@ function predictImage(
       results.push({
         class: cls.id,
         mask: found.mask,
-        predictedIou: Math.min(1, Math.max(0, found.iou)),
+        predictedIou: found.predictedIou,
         prompt: prompt.source,
         text: text !== undefined,
       });

@@ -51,12 +51,13 @@ export async function predictVolume(
   const path = join(out, `${name}.nii.gz`);
   await writeNifti(path, { size, data: labels, affine }, { description: 'labels by maskrank' });
   return [...asked].map(([classId, { estimates, ...facts }]) => {
-    const having = slices.filter((slice) => slice.pixelsOf(classId) > 0);
+    const pixels = slices.map((slice) => slice.pixelsOf(classId));
+    const having = slices.filter((_, k) => pixels[k]! > 0);
     return {
       image: file,
       class: classId,
       mask: path,
-      foregroundPx: having.reduce((sum, slice) => sum + slice.pixelsOf(classId), 0),
+      foregroundPx: pixels.reduce((sum, count) => sum + count, 0),
       predictedIou: estimates ? meanOf(having.map((slice) => slice.predictedIou(classId))) : null,
       ...facts,
     };

@@ -1,6 +1,6 @@
 // How well a promptable network outlines what it is shown: by the true box of each region, by a box a person might draw, and by one
-// click, whose mask is also given back; beside the filled box and the ellipse inscribed in it, which know the box and nothing of the image. On the canvas,
-// crumbs left out (training/promptable/cases.ts). Letters: N prompts, S canvas side.
+// click, whose mask is also given back; beside the filled box and the ellipse inscribed in it, which know the box and nothing of the
+// image. On the canvas, crumbs left out (training/promptable/cases.ts). Letters: N prompts, S canvas side.
 
 import { fromTypedArray, noGrad, type Tensor, tidy } from '@maskrank/torch';
 import { boxOfMask, clampBox, jitterBySides } from '../imaging/boxes.ts';
@@ -23,9 +23,17 @@ const ROUNDS = 3;
 /** Prompts decoded together. */
 const AT_ONCE = 16;
 
-/** Ways to an outline. A click is judged by the region that it is in, the largest; all others by the whole class. */
-export const WAYS = ['trueBox', 'jitteredBox', 'oneClick', 'clickGivenBack', 'filledBox', 'ellipse'] as const;
-export type Way = (typeof WAYS)[number];
+/** Ways to an outline, as tables call them. A click is judged by the region that it is in, the largest; all others by the whole class. */
+export const WAY_NAMES = {
+  trueBox: 'true box',
+  jitteredBox: 'loose box',
+  oneClick: 'one click',
+  clickGivenBack: 'given back',
+  filledBox: 'filled box',
+  ellipse: 'ellipse',
+} as const;
+export type Way = keyof typeof WAY_NAMES;
+export const WAYS = Object.keys(WAY_NAMES) as readonly Way[];
 
 export type UnitQuality = {
   readonly caseId: string;

@@ -8,6 +8,7 @@ import { boxesOfComponents } from '../imaging/boxes.ts';
 import { innermostPoints } from '../imaging/points.ts';
 import type { Mask } from '../imaging/types.ts';
 import {
+  asMaskPrompt,
   type DecoderOutput,
   logitsToCanvas,
   type PromptTensors,
@@ -83,7 +84,7 @@ export class SelfPromptSam extends Sam {
     });
     const slots = (kind: 'box' | 'point') => (use.includes(kind) ? maxRegions : 0);
     const given = collatePrompts(prompts, { boxes: slots('box'), points: slots('point') });
-    const masks = maskPrompt === 'logits' ? logits : logits.sigmoid();
+    const masks = asMaskPrompt(logits, maskPrompt);
     return { ...promptsTo(given, logits.device), ...(use.includes('mask') ? { masks } : {}) };
   }
 }

@@ -15,6 +15,7 @@ import { type CanvasPrompt, collatePrompts, type PromptLayout } from '../../prom
 import { loosenBox } from '../../prompting/from-mask.ts';
 import type { Config } from '../../run/config.ts';
 import { promptsTo } from '../../training/batch.ts';
+import { logit } from '../../util/logit.ts';
 import type { Random } from '../../util/random.ts';
 import { CANDIDATES } from '../coefficients.ts';
 
@@ -58,7 +59,6 @@ const toCanvas = (logits: Tensor, { imageSize }: GeneratorContext): Tensor =>
   logitsToCanvas(logits, imageSize);
 const chosen = (decoded: DecoderOutput, context: GeneratorContext): Tensor =>
   toCanvas(pickHead(decoded, context.heads).masks, context); // [B, 1, S, S]
-const logit = (p: number): number => Math.log(p / (1 - p));
 
 function atThresholds(context: GeneratorContext, thresholds: readonly number[]): Tensor {
   const canvas = chosen(context.decoded, context);

@@ -100,7 +100,7 @@ async function newestStage(
   stage: 'stage1' | 'stage2' | undefined,
 ): Promise<string> {
   const { existsSync } = await import('node:fs');
-  const { baselinesOf } = await import('../../pipeline/baselines/registry.ts');
+  const { baselinesOf } = await import('../../pipeline/baselines/measure.ts');
   const wanted = stage ?? (existsSync(paths.stage2) ? 'stage2' : 'stage1');
   const names = baselinesOf({ paths }).map(({ name }) => name);
   if (stage === undefined && !existsSync(paths[wanted]) && names.length > 0)

@@ -43,27 +43,17 @@ uninterrupted training.`,
   run: async (context) => {
     const { args, options } = context;
     const { pretrainSamJob } = await import('../../pipeline/pretrain/sam.ts');
+    const { WAY_NAMES, WAYS } = await import('../../pipeline/promptable-quality.ts');
     const result = await runPretrain(context, (request) =>
       pretrainSamJob({ ...request, textFrom: options.textFrom ?? null }),
     );
     const { images, parameters, validation, file } = result;
     tellPretrained(context, result, `${images} images; ${(parameters / 1e6).toFixed(1)} M parameters`, [
-      [
-        'validation Dice',
-        'masks',
-        'true box',
-        'loose box',
-        'one click',
-        'given back',
-        'filled box',
-        'ellipse',
-      ],
+      ['validation Dice', 'masks', ...WAYS.map((way) => WAY_NAMES[way])],
       ...validation.map(({ dataset, units, dice: d }) => [
         dataset,
         `${units}`,
-        ...[d.trueBox, d.jitteredBox, d.oneClick, d.clickGivenBack, d.filledBox, d.ellipse].map((x) =>
-          x.toFixed(3),
-        ),
+        ...WAYS.map((way) => d[way].toFixed(3)),
       ]),
     ]);
     return { result, next: `maskrank finetune ${args.datasets[0]} --run RUN --weights ${file}` };

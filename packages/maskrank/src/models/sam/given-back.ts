@@ -39,8 +39,12 @@ export function maskPromptOf(
 ): Tensor {
   const clicks = clicksOf(prompts);
   const kept = clicks === null ? logits : withoutOtherParts(logits, clicks, imageSize);
-  return maskPrompt === 'logits' ? kept : kept.sigmoid();
+  return asMaskPrompt(kept, maskPrompt);
 }
+
+/** Logits as a network takes masks. */
+export const asMaskPrompt = (logits: Tensor, maskPrompt: SamConfig['maskPrompt']): Tensor =>
+  maskPrompt === 'logits' ? logits : logits.sigmoid();
 
 /** Positive clicks of each prompt. */
 function clicksOf({ points }: PromptTensors): Click[][] | null {

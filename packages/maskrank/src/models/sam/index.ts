@@ -10,7 +10,7 @@ export {
   samFromState,
 } from './checkpoint.ts';
 export * from './config.ts';
-export { decodeGivenBack, maskPromptOf } from './given-back.ts';
+export { asMaskPrompt, decodeGivenBack, maskPromptOf } from './given-back.ts';
 export { embeddingChannels } from './high-res.ts';
 export { ImageEncoder } from './image-encoder.ts';
 export { inferSamConfig } from './infer-config.ts';

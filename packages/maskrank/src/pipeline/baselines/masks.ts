@@ -5,6 +5,7 @@ import { fromTypedArray, type nn, noGrad, type Tensor, tidy } from '@maskrank/to
 import type { UnlabelledCase } from '../../datasets/cases.ts';
 import { logitsToOriginal } from '../../models/sam/postprocess.ts';
 import { type CanvasImage, imageArea, normaliseCanvas } from '../../training/canvas.ts';
+import { logit } from '../../util/logit.ts';
 import type { Workspace } from '../workspace.ts';
 import { type BaselineSetting, type CaseMask, UNPROMPTED } from './method.ts';
 import type { AnyBaseline } from './registry.ts';
@@ -28,8 +29,7 @@ async function* masksOfPictures(
   setting: BaselineSetting,
 ): AsyncGenerator<CaseMask> {
   const { workspace, classIds, config } = setting;
-  const { threshold } = config.evaluation;
-  const level = Math.log(threshold / (1 - threshold));
+  const level = logit(config.evaluation.threshold);
   for (const item of cases) {
     const canvas = await workspace.cache.loadImage(item);
     const scores = scoresOf(canvas, workspace, (images) => method.predict(network, images, setting));

@@ -15,6 +15,7 @@ import { gridOf } from '../../evaluation/surface-distance.ts';
 import type { Config } from '../../run/config.ts';
 import { type ArtefactHeader, headerFromMetadata, headerToMetadata, refuseStale } from '../../run/header.ts';
 import { configHash, type HashedSections } from '../../run/resolve.ts';
+import type { RunFolder } from '../../run/run-folder.ts';
 import type { ClassRelation } from '../../training/baselines/loss.ts';
 import { type EvaluatedRow, keepMask } from '../evaluation-file.ts';
 import { splitsHash } from '../finetune.ts';
@@ -24,7 +25,7 @@ import { VolumeMasks } from '../volumes.ts';
 import { type JobContext, splitIds } from '../workspace.ts';
 import { masksOf } from './masks.ts';
 import { type BaselineSetting, type OpenRun, settingOf } from './method.ts';
-import type { AnyBaseline } from './registry.ts';
+import { type AnyBaseline, BASELINES } from './registry.ts';
 
 /** Key of a baseline in tables and file names. */
 export const baselineKey = ({ name }: Pick<AnyBaseline, 'name'>): string => `baseline-${name}`;
@@ -168,6 +169,10 @@ export async function measureBaseline(
 /** Whether the run has this baseline. */
 export const hasBaseline = (checkpoints: string, method: AnyBaseline): boolean =>
   existsSync(baselinePath(checkpoints, method));
+
+/** Baselines that a run has. */
+export const baselinesOf = ({ paths }: Pick<RunFolder, 'paths'>): readonly AnyBaseline[] =>
+  BASELINES.filter((method) => hasBaseline(paths.checkpoints, method));
 
 const measureOptions = ({ evaluation: { tolerancesPx, empties } }: Config) => ({
   tolerances: tolerancesPx.map((value) => tolerance(value, 'px')),

@@ -23,6 +23,7 @@ import {
 import { predictScores } from '../../training/nnunet/predict.ts';
 import type { PreparedImage } from '../../training/nnunet/prepare.ts';
 import { trainNnunet } from '../../training/nnunet/train.ts';
+import { logit } from '../../util/logit.ts';
 import { type BaselineMethod, type BaselineSetting, type CaseMask, UNPROMPTED } from './method.ts';
 import {
   asStored,
@@ -232,7 +233,7 @@ function masksOf(
   about: Omit<ClassMasks, 'data'>,
   { config: { evaluation } }: BaselineSetting,
 ): ClassMasks {
-  const level = Math.log(evaluation.threshold / (1 - evaluation.threshold));
+  const level = logit(evaluation.threshold);
   return { ...about, data: Uint8Array.from(scores, (score) => Number(score > level)) };
 }
 

@@ -8,9 +8,9 @@ import { CanvasCache } from '../../training/canvas.ts';
 import { type GivenPrompts, isGiven, type NewImage, type Predictor } from '../predictor.ts';
 import { type JobContext, openWorkspace } from '../workspace.ts';
 import { masksOf } from './masks.ts';
-import { openBaseline } from './measure.ts';
+import { baselinesOf, openBaseline } from './measure.ts';
 import { type BaselineSetting, viewOf } from './method.ts';
-import { type AnyBaseline, BASELINES, baselinesOf } from './registry.ts';
+import { type AnyBaseline, BASELINES } from './registry.ts';
 
 /** Opens a baseline that was trained in the run. Throws UsageError where it takes no prompts and some are given. */
 export async function openBaselinePredictor(

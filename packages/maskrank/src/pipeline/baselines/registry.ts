@@ -1,9 +1,7 @@
 // Every baseline that comes with maskrank, by name.
 
-import type { RunFolder } from '../../run/run-folder.ts';
 import { fixmatch } from './fixmatch.ts';
 import { meanTeacher } from './mean-teacher.ts';
-import { hasBaseline } from './measure.ts';
 import { medclipSam } from './medclip-sam.ts';
 import type { BaselineMethod } from './method.ts';
 import { nnunet } from './nnunet.ts';
@@ -29,7 +27,3 @@ export const BASELINES: readonly AnyBaseline[] = [
   meanTeacher,
   fixmatch,
 ];
-
-/** Baselines that a run has. */
-export const baselinesOf = ({ paths }: Pick<RunFolder, 'paths'>): readonly AnyBaseline[] =>
-  BASELINES.filter((method) => hasBaseline(paths.checkpoints, method));

@@ -26,6 +26,7 @@ import { type Click, nextClick, normaliseCube } from '../../models/sam3d/input.t
 import { resolveWeights } from '../../models/weights/index.ts';
 import type { Prompt } from '../../prompting/prompt.ts';
 import { type CubeSample, clickPrompts, noMask, trainSam3d } from '../../training/sam3d/train.ts';
+import { logit } from '../../util/logit.ts';
 import { type GivenPrompts, givenPrompt } from '../predictor.ts';
 import { type SlicedVolume, stackMasks, volumesOf } from '../volumes.ts';
 import { splitIds } from '../workspace.ts';
@@ -259,8 +260,7 @@ async function* masksOf(
   setting: BaselineSetting,
   guides: Guides,
 ): AsyncGenerator<CaseMask> {
-  const { threshold } = setting.config.evaluation;
-  const level = Math.log(threshold / (1 - threshold));
+  const level = logit(setting.config.evaluation.threshold);
   for (const volume of volumesAmong(cases)) {
     const open = await openVolume(volume, setting);
     const [, height, width] = open.stack.shape;
